@@ -1,0 +1,86 @@
+"""List the experiments, run one, or run all.
+
+    python -m experiments                           the scripts and the claim that each one shows
+    python -m experiments NAME [--help | options]   run one
+    python -m experiments --all [--quick] [--out DIR] [--seed N] [--platform cpu|gpu|tpu]
+
+Exit code 0: every claim holds; 1: one does not; 2: usage; 130: Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import script
+from experiments.settings import Config, configured, parser_of
+from jaxderiv.errors import InputError
+
+
+def scripts(folder: Path = script.FOLDER) -> dict[str, str]:
+    """Names and claims of the scripts in a folder: the modules that define Config, run, claim and plot.
+
+    They are read, not imported, which would cost a second for JAX.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        if names >= {"Config", "run", "claim", "plot"}:
+            found[path.stem] = script.summary(ast.get_docstring(tree))
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """What the docstring of this module says. Returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    known = scripts()
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_listing(known) if not argv else __doc__.strip())
+        return 0
+    if argv[0] in known:
+        return script.main(importlib.import_module(f"experiments.{argv[0]}"), argv[1:])
+    if "--all" in argv:
+        return _run_all(known, [word for word in argv if word != "--all"])
+    print(f"experiments: there is no script {argv[0]!r}; allowed: --all, {', '.join(known)}", file=sys.stderr)
+    return 2
+
+
+def _listing(known: dict[str, str]) -> str:
+    claims = (f"{name}\n{textwrap.fill(text, 100, initial_indent='    ', subsequent_indent='    ')}"
+              for name, text in known.items())  # fmt: skip
+    return "\n".join([*claims, "", "Run one: python -m experiments NAME [--help]    all: --all --quick"])
+
+
+def _run_all(known: dict[str, str], argv: list[str]) -> int:
+    codes = []
+    try:
+        parser = parser_of("experiments --all", "Run every script.", Config, "results")
+        options = parser.parse_args(argv)
+        configured(Config, options)
+        script.device_of(options.platform)
+        for name in known:
+            module = importlib.import_module(f"experiments.{name}")
+            try:
+                config = configured(module.Config, options)
+                codes.append(script.execute(module, config, options.platform, options.out / name))
+            except InputError:
+                raise
+            except Exception:
+                # One broken script does not keep the others from running.
+                traceback.print_exc()
+                codes.append(1)
+    except InputError as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
+    print(f"{codes.count(0)} of {len(known)} claims hold")
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Classification: losses of a label."""

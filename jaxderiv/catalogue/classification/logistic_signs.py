@@ -1,0 +1,76 @@
+r"""Logistic regression with a ridge penalty, labels -1 and 1.
+
+The same model as with labels 0 and 1; here a label is a sign, and y times z is the margin. The loss is the
+mean over observations; the penalty, lam/2 times the squared norm, is not divided by n and falls on every
+weight, so X (n by d) holds no intercept column.
+
+Source: ML Math Derivations, part 6, "Model".
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxderiv.catalogue.notation import sigmoid, softplus
+from jaxderiv.derivation import equals
+from jaxderiv.domains import Array, Positive, Real, Sign, d, n
+
+
+def loss(w: Real[Array, d], X: Real[Array, n, d], y: Sign[Array, n], lam: Positive[Array, ()]):
+    r"""$L(w) = \frac1n \sum_i \ell(x_i^\top w, y_i) + \frac\lambda2 \|w\|^2$"""
+    return jnp.mean(pointwise(X @ w, y)) + lam / 2 * (w @ w)
+
+
+def pointwise(z: Real[Array, n], y):
+    r"""$\ell(z, y) = \log(1 + e^{-yz})$"""
+    return softplus(-y * z)
+
+
+@equals(pointwise)
+def pointwise_with_bits(z, y):
+    r"""$\ell(z, y) = \log(1 + e^z) - \frac{1 + y}{2}\, z$, the loss for the label $(1 + y)/2$ in 0 and 1"""
+    return softplus(z) - (1 + y) / 2 * z
+
+
+# One observation --------------------------------------------------------------
+@equals(jax.vmap(jax.grad(pointwise)))
+def residual(z, y):
+    r"""$\partial\ell / \partial z = -y\,\sigma(-yz)$"""
+    return -y * sigmoid(-y * z)
+
+
+@equals(jax.vmap(jax.grad(residual)))
+def curvature_with_signs(z, y):
+    r"""$\partial^2\ell / \partial z^2 = y^2\,\sigma(yz)\,\sigma(-yz)$"""
+    return y**2 * sigmoid(y * z) * sigmoid(-y * z)
+
+
+@equals(curvature_with_signs)
+def curvature(z):
+    r"""$\partial^2\ell / \partial z^2 = \sigma(z)\,\sigma(-z)$, since $y^2 = 1$ and the product is even"""
+    return sigmoid(z) * sigmoid(-z)
+
+
+# The gradient -----------------------------------------------------------------
+@equals(jax.grad(loss))
+def gradient_by_observation(w, X, y, lam):
+    r"""$\nabla L = \frac1n \sum_i \frac{\partial\ell}{\partial z_i}\, x_i + \lambda w$"""
+    return jnp.mean(residual(X @ w, y)[:, None] * X, axis=0) + lam * w
+
+
+@equals(gradient_by_observation)
+def gradient(w, X, y, lam):
+    r"""$\nabla L = -\frac1n X^\top \left(y \odot \sigma(-y \odot Xw)\right) + \lambda w$"""
+    return X.T @ residual(X @ w, y) / len(y) + lam * w
+
+
+# The Hessian ------------------------------------------------------------------
+@equals(jax.jacobian(gradient))
+def hessian(w, X, lam):
+    r"""$\nabla^2 L = \frac1n X^\top \mathrm{diag}(\sigma(z)\,\sigma(-z))\, X + \lambda I$ with $z = Xw$"""
+    return X.T @ (curvature(X @ w)[:, None] * X) / len(X) + lam * jnp.eye(len(w), dtype=w.dtype)
+
+
+@equals(lambda w, v, X, lam: hessian(w, X, lam) @ v)
+def hvp(w, v: Real[Array, d], X, lam):
+    r"""$\nabla^2 L\, v = \frac1n X^\top \left(\sigma(z)\,\sigma(-z) \odot Xv\right) + \lambda v$"""
+    return X.T @ (curvature(X @ w) * (X @ v)) / len(X) + lam * v

@@ -1,0 +1,1 @@
+"""Neural networks: backpropagation, derived step by step."""

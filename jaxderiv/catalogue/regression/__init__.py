@@ -1,0 +1,1 @@
+"""Regression: losses of a real-valued target."""

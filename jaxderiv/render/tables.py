@@ -1,0 +1,127 @@
+"""Many verdicts as tables: the summary of a run, its notes, its mutants; and the list of the catalogue."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from jaxderiv.index import Entry
+from jaxderiv.render.text import Paint, indented, plain, plural, seconds, ulps
+from jaxderiv.verify.pool import Outcome
+from jaxderiv.verify.verdict import Result, Verdict
+
+_COUNTED = (Verdict.PROVED, Verdict.AGREES, Verdict.INCONCLUSIVE, Verdict.REFUTED)
+_DTYPES = ("float64", "float32")
+
+
+def summary(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
+    """A row for each derivation, chapter by chapter, and the totals."""
+    heads = [
+        f"{'':24}                      incon-          error (ulps)",
+        f"{'derivation':24} claims proved agrees clusive refuted   f64   f32     s",
+    ]
+    lines = [paint(head, "strong") for head in heads]
+    chapters = itertools.groupby(outcomes, key=lambda o: o.job.name.rpartition("/")[0])
+    for chapter, group in chapters:
+        if chapter:
+            lines.append(paint(chapter, "strong"))
+        for outcome in group:
+            name = "  " * bool(chapter) + outcome.job.name.rpartition("/")[2]
+            if outcome.error:
+                lines.append(f"{name:24} {paint('not verified: see the error below', 'bad')}")
+            else:
+                lines.append(_row(name, outcome.results, outcome.seconds, paint))
+    results = [result for outcome in outcomes for result in outcome.results]
+    lines.append(_row("total", results, None, paint))
+    lines += ["", "error: the formula's largest at generic points, in ulps of the largest entry"]
+    return "\n".join(lines)
+
+
+def _row(name: str, results: Sequence[Result], time: float | None, paint: Paint) -> str:
+    count = Counter(result.verdict for result in results)
+    cells = [f"{len(results):6}"]
+    for verdict, width, style in zip(_COUNTED, (6, 6, 7, 7), ("", "", "unsure", "bad"), strict=True):
+        cell = f"{count[verdict] or '.':>{width}}"
+        cells.append(paint(cell, style) if count[verdict] and style else cell)
+    cells += [f"{ulps(worst_error(results, dtype)):>5}" for dtype in _DTYPES]
+    return f"{name:24} {' '.join(cells)} {'' if time is None else seconds(time):>5}".rstrip()
+
+
+def worst_error(results: Iterable[Result], dtype: str) -> float | None:
+    """The largest error of the hand formulas at generic points, in ulps; None where none was measured."""
+    measured = [
+        one.numbers["hand_ulps_generic"]
+        for result in results
+        for one in result.evidence
+        if one.numbers.get("dtype") == dtype and "hand_ulps_generic" in one.numbers
+    ]
+    return max(measured, default=None)
+
+
+def notes(outcomes: Sequence[Outcome], paint: Paint = plain) -> str:
+    """What was noticed on the way: the same remark on several claims once. Empty if there is nothing."""
+    lines = []
+    for outcome in outcomes:
+        # The numbers in brackets differ from claim to claim; the first claim's stand for all.
+        alike: dict[str, tuple[str, list[str]]] = {}
+        for result in outcome.results:
+            for note in result.notes:
+                alike.setdefault(_gist(note), (note, []))[1].append(result.claim)
+        for note, claims in alike.values():
+            more = f" and {plural(len(claims) - 1, 'more claim')}" if len(claims) > 1 else ""
+            lines += indented(f"{outcome.job.name.rpartition('/')[2]}, {claims[0]}{more}: {note}", 4, "  ")
+    return "\n".join([paint("Noticed on the way", "strong"), *lines]) if lines else ""
+
+
+def _gist(note: str) -> str:
+    return note.partition(" (")[0]
+
+
+def mutants(results: Iterable[Result], paint: Paint = plain) -> str:
+    """Mutants of the results by kind: how many were made, and how many the points noticed."""
+    made: Counter[str] = Counter()
+    same: Counter[str] = Counter()
+    dead: Counter[str] = Counter()
+    for result in results:
+        for kind, (noticed, count) in result.kills.items():
+            made[kind] += count
+            dead[kind] += noticed
+            same[kind] += count if not noticed else 0
+    lines = [paint(f"{'mutant':24}    made  equal  noticed  missed", "strong")]
+    for kind in made:
+        missed = made[kind] - same[kind] - dead[kind]
+        lines.append(f"{kind:24} {made[kind]:7} {same[kind]:6} {dead[kind]:8} {missed:7}")
+    judged = made.total() - same.total()
+    lines.append(f"{'total':24} {made.total():7} {same.total():6} {dead.total():8} {judged - dead.total():7}")
+    if judged:
+        lines += [
+            "",
+            paint(f"score: {dead.total()} of {judged} noticed, {100 * dead.total() / judged:.1f} %", "strong"),
+        ]
+    lines += [
+        "These mutants act on outputs and addends of the formulas, not on the steps inside them.",
+        "equal: the mutant of a claim gives the same result at every point, as the transpose of a",
+        "symmetric Hessian does; it is left out of the score.",
+    ]
+    return "\n".join(lines)
+
+
+def listing(entries: Sequence[Entry], paint: Paint = plain) -> str:
+    """The catalogue, chapter by chapter."""
+    lines = []
+    width = max((len(entry.name) for entry in entries), default=0)
+    for chapter, group in itertools.groupby(entries, key=lambda entry: entry.chapter):
+        lines.append(paint(chapter, "strong"))
+        for entry in group:
+            title = f"cannot be read: {entry.fault}" if entry.fault else entry.title or "(without a title)"
+            head, *rest = indented(title, width + 4, f"  {entry.name:{width}}  ")
+            lines += [paint(line, "bad") if entry.fault else line for line in (head, *rest)]
+            if not entry.fault:
+                facts = f"{plural(entry.lines, 'line')}; loss in {', '.join(entry.parameters) or 'nothing'}"
+                lines.append(f"  {'':{width}}  {paint(facts, 'faint')}")
+    lines += [
+        "",
+        f"{plural(len(entries), 'derivation')}. One in full: jaxderiv show {entries[0].name}" if entries else "empty",
+    ]
+    return "\n".join(lines)

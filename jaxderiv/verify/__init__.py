@@ -1,0 +1,1 @@
+"""The evidence: from a claim to a verdict. One kind of evidence per module."""

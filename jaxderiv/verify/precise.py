@@ -1,0 +1,182 @@
+"""Arithmetic of arbitrary precision (mpmath): the numbers of the truth.
+
+Values are NumPy arrays of mpmath numbers. Outside of a function's domain the result is NaN, as in floating
+point, never a complex number and never an exception.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+
+from jaxderiv.verify.algebra import Algebra, Unsupported
+
+
+def snap(x: float) -> Fraction | None:
+    """The rational that a float literal was meant to be, or None if there is no obvious one.
+
+    A literal counts as meant when it is a dyadic of few bits, or when a denominator up to 10**6 or a decimal of
+    at most 12 digits represents it to one ulp. (0.333... is 1/3, 1e-5 is 1/100000; sqrt(2/pi) is neither.)
+    """
+    exact = Fraction(x)
+    if exact.denominator <= 2**20:
+        return exact
+    near = exact.limit_denominator(10**6)
+    if abs(near - exact) <= Fraction(math.ulp(x)) and near != 0:
+        return near
+    digits, _, _ = repr(x).partition("e")
+    return Fraction(repr(x)) if sum(c.isdigit() for c in digits.lstrip("-0.")) <= 12 else None
+
+
+def _objects(x: object) -> np.ndarray:
+    if isinstance(x, np.ndarray):
+        return x
+    out = np.empty((), dtype=object)
+    out[()] = x
+    return out
+
+
+class Precise(Algebra):
+    """Real numbers to a given number of decimal digits.
+
+    Attributes:
+        kept: literals of the programs seen that stand for no rational: they are taken as the floats they are, so
+            that two ways to write such a constant differ by a rounding.
+    """
+
+    def __init__(self, digits: int):
+        self.context, self._functions = _arithmetic(digits)
+        self.digits = digits
+        self.kept: set[float] = set()
+
+    def constant(self, x):
+        x = np.asarray(x)
+        if x.dtype == object:
+            return x
+        number = self.context.mpf
+        out = np.empty(x.shape, dtype=object)
+        out.ravel()[...] = [number(value) for value in np.asarray(x, dtype=np.float64).ravel().tolist()]
+        return out
+
+    def literal(self, x):
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim or not np.isfinite(x):
+            return self.constant(x)
+        meant = snap(float(x))
+        if meant is None:
+            self.kept.add(float(x))
+            return self.constant(x)
+        return _objects(self.context.mpf(meant.numerator) / meant.denominator)
+
+    def number(self, x, like):
+        out = np.empty(np.shape(like), dtype=object)
+        out.fill(self.context.mpf(x))
+        return out
+
+    def move(self, f, *values):
+        return _objects(f(*values))
+
+    def order(self, x):
+        return x
+
+    def ties(self, a, b):
+        return np.asarray(self._guarded("ties", a, b), dtype=bool)
+
+    def varies(self, x):
+        return True
+
+    def add(self, a, b):
+        return _objects(np.add(a, b))
+
+    def sub(self, a, b):
+        return _objects(np.subtract(a, b))
+
+    def mul(self, a, b):
+        return _objects(np.multiply(a, b))
+
+    def neg(self, a):
+        return _objects(np.negative(a))
+
+    def div(self, a, b):
+        return self._guarded("div", a, b)
+
+    def power(self, a, b):
+        return self._guarded("power", a, b)
+
+    def matmul(self, a, b):
+        if 0 in (*a.shape, *b.shape):
+            return self.constant(np.zeros((a.shape[0], a.shape[1], b.shape[2])))
+        return np.matmul(a, b)
+
+    def sum(self, a, axes):
+        if 0 in a.shape:
+            return self.constant(np.zeros(np.sum(np.zeros(a.shape), axis=axes).shape))
+        return _objects(np.sum(a, axis=axes))
+
+    def function(self, name, x):
+        return self._guarded(name, x)
+
+    def _guarded(self, name: str, *arrays: np.ndarray) -> np.ndarray:
+        if name not in self._functions:
+            raise Unsupported(name)
+        return _objects(self._functions[name](*arrays))
+
+
+@functools.lru_cache(maxsize=16)
+def _arithmetic(digits: int) -> tuple[mpmath.MPContext, dict[str, np.ufunc]]:
+    """A context of its own for every precision (mpmath takes ten milliseconds to make one) and its functions."""
+    c = mpmath.MPContext()
+    c.dps = digits + 5
+    nan = c.mpf("nan")
+
+    def divide(a, b):
+        if b == 0:
+            return nan if a == 0 or a != a else (c.inf if a > 0 else -c.inf)
+        return a / b
+
+    def logistic(x):
+        e = c.exp(-abs(x))
+        return (1 if x >= 0 else e) / (1 + e)
+
+    def tied(a, b):
+        if a == b:
+            return True
+        size = abs(a) + abs(b)
+        return size < c.inf and abs(a - b) <= c.ldexp(size, -c.prec // 2)
+
+    names = "exp log1p expm1 tanh sin cos tan asin acos atan sinh cosh asinh acosh atanh sqrt erf erfc"
+    table: dict[str, Callable] = {name: getattr(c, name) for name in names.split()} | {
+        "div": divide,
+        "power": lambda a, b: c.mpf(1) if b == 0 else c.power(a, b),
+        "ties": tied,
+        "log": lambda x: -c.inf if x == 0 else c.log(x),
+        "cbrt": lambda x: c.sign(x) * c.cbrt(abs(x)),
+        "square": lambda x: x * x,
+        "exp2": lambda x: c.power(2, x),
+        "rsqrt": lambda x: 1 / c.sqrt(x),
+        "logistic": logistic,
+        "erf_inv": c.erfinv,
+        "lgamma": lambda x: c.log(abs(c.gamma(x))),
+        "digamma": c.digamma,
+        "trigamma": lambda x: c.psi(1, x),
+    }
+
+    def guarded(plain: Callable) -> Callable:
+        def safe(*numbers):
+            try:
+                out = plain(*numbers)
+            except (ZeroDivisionError, ValueError, OverflowError, NotImplementedError):
+                return nan
+            return nan if hasattr(out, "_mpc_") else out  # complex: outside of the real domain
+
+        return safe
+
+    return c, {name: np.frompyfunc(guarded(f), 2 if name in _BINARY else 1, 1) for name, f in table.items()}
+
+
+_BINARY = ("div", "power", "ties")

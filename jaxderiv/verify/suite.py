@@ -1,0 +1,108 @@
+"""Verify a derivation: all its claims, over all its places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxderiv.derivation import Claim, Derivation, arguments, describe
+from jaxderiv.domains import by_name
+from jaxderiv.verify.examine import Sweep, examine, sweep
+from jaxderiv.verify.places import places
+from jaxderiv.verify.question import Programs, Question
+from jaxderiv.verify.shrink import literal
+from jaxderiv.verify.truth import Derivative
+from jaxderiv.verify.verdict import Result
+
+_DISCRETE = tuple(by_name[kind] for kind in ("Bit", "Sign", "OneHot"))
+
+
+def question_of(derivation: Derivation, claim: Claim) -> Question:
+    """A claim of a derivation as a question about named arrays."""
+    sides = [claim.right, claim.left]
+    if claim.kind != "line" and derivation.loss is not None:
+        sides.append(derivation.loss)
+    names = tuple(dict.fromkeys(name for side in sides for name in arguments(side)))
+
+    def flat(formula: Callable) -> Callable:
+        positions = [names.index(name) for name in arguments(formula)]
+        return lambda *leaves: formula(*(leaves[i] for i in positions))
+
+    at = lambda group: tuple(names.index(name) for name in group)
+    if claim.kind == "line":
+        what = Derivative("value")
+    elif claim.kind == "hessian":
+        what = Derivative("hessian", at(claim.of[:1]), at(claim.of[1:]))
+    elif claim.kind == "hvp":
+        what = Derivative("hvp", at(claim.of), at(claim.of), at(claim.directions))
+    else:
+        what = Derivative("gradient", at(claim.of))
+    return Question(
+        derivation=derivation.name,
+        claim=claim.name,
+        statement=claim.statement,
+        leaves=names,
+        floating=frozenset(n for n in names if not isinstance(derivation.symbols[n], _DISCRETE)),
+        hand=flat(claim.right),
+        auto=flat(claim.left),
+        base=flat(derivation.loss) if claim.kind != "line" and derivation.loss is not None else None,
+        what=what,
+        left=claim.statement.partition(" = ")[2],
+        domains={n: derivation.symbols[n] for n in names},
+        script=lambda values: _script(derivation, claim, values),
+    )
+
+
+def _script(derivation: Derivation, claim: Claim, values: dict[str, np.ndarray]) -> str:
+    """Code that prints both sides of a claim."""
+    used = dict.fromkeys((*arguments(claim.right), *arguments(claim.left)))
+    lines = ["import jax, jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
+    if derivation.chapter:
+        lines.append(f"from jaxderiv.catalogue.{derivation.chapter}.{derivation.name} import *")
+    else:
+        lines.append(f"import runpy; globals().update(runpy.run_path({str(derivation.path)!r}))")
+    lines += [f"{name} = {literal(values[name])}" for name in used]
+    lines.append(f"print({claim.right.__name__}({', '.join(arguments(claim.right))}))  # the line")
+    lines.append(f"print({_left_code(claim)})  # what it should equal")
+    return "\n".join(lines)
+
+
+def _left_code(claim: Claim) -> str:
+    loss = lambda transform: f"{transform}({', '.join(arguments(claim.left))})"
+    if claim.kind == "line":
+        code = describe(claim.left)
+        for name in ("grad(", "vmap(", "jacobian(", "hessian("):
+            code = re.sub(rf"(?<![\w.]){re.escape(name)}", f"jax.{name}", code)
+        return loss(f"({code})" if code.startswith("lambda") else code)
+    names = arguments(claim.left)
+    if claim.kind == "hvp":
+        point, along = ", ".join(claim.of), ", ".join(claim.directions)
+        rest = ", ".join(n for n in names if n not in claim.directions)
+        return (
+            f"jax.jvp(lambda {point}: jax.grad(loss, {tuple(range(len(claim.of)))})({rest}), ({point},), ({along},))[1]"
+        )
+    position = [names.index(name) for name in claim.of]
+    if claim.kind == "hessian":
+        return loss(f"jax.jacobian(jax.grad(loss, {position[0]}), {position[1]})")
+    return loss(f"jax.grad(loss, {position[0]})")
+
+
+def verify(
+    derivation: Derivation, effort: str = "normal", seed: int = 0, progress: Callable[[], None] = lambda: None
+) -> list[Result]:
+    """Verdicts on all claims of a derivation, in the order of the file.
+
+    Args:
+        effort: "quick", "normal" or "high": how many points.
+        seed: the same seed gives the same points.
+        progress: called after every claim.
+    """
+    where = list(places(derivation, effort, seed))
+    programs = Programs()
+    sweeps: list[Sweep] = []
+    for claim in derivation.claims:
+        sweeps.append(sweep(question_of(derivation, claim), where, programs, seed))
+        progress()
+    return examine(sweeps)
