@@ -17,7 +17,7 @@ from jaxderiv.verify.interpreter import Interpreter
 from jaxderiv.verify.precise import Precise
 from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.rounding import Rounding
-from jaxderiv.verify.truth import Leaves, Probe, Truth, differentiate, resolution, settle, sides, truth
+from jaxderiv.verify.truth import Leaves, Probe, Truth, differentiate, settle, sides, truth
 
 _READABLE = 1e-9  # relative; differences above this can be looked at in float64
 TOLERANCE = 1e-20  # relative, between two results that are each known to 25 digits
@@ -201,7 +201,7 @@ def _compare(place: Place, hand: Truth, true: Truth, allowance: Leaves | None, c
         off = ~np.asarray(inside, dtype=bool)
         if confirmed and off.any():  # what even this precision cannot tell from a cancellation is not held against it
             apart = np.where(h < low, low - h, h - high)
-            lost = off & np.asarray(apart <= resolution(true.low[index], true.digits), dtype=bool)
+            lost = off & np.asarray(apart <= true.blur, dtype=bool)
             blurred, off = blurred or bool(lost.any()), off & ~lost
         wrong.append(off)
     if blurred and not any(w.any() for w in wrong):

@@ -49,6 +49,18 @@ def trace(f: Callable, *args: Any) -> ClosedJaxpr:
         return jax.make_jaxpr(f)(*args)
 
 
+def live_equations(jaxpr: Jaxpr) -> list[tuple[int, JaxprEqn]]:
+    """The numbered equations that the results depend on. JAX leaves others behind, such as the comparison with the
+    maximum whose derivative cancels: a tie in one of them would look like a kink."""
+    needed = {id(atom) for atom in jaxpr.outvars}
+    live = []
+    for number, eqn in reversed(list(enumerate(jaxpr.eqns))):
+        if any(id(var) in needed for var in eqn.outvars):
+            live.append((number, eqn))
+            needed |= {id(atom) for atom in eqn.invars}
+    return live[::-1]
+
+
 class Interpreter:
     """Evaluates jaxprs over an algebra.
 
@@ -95,7 +107,7 @@ class Interpreter:
 
         env.update(zip(jaxpr.invars, args, strict=True))
         env.update((var, self.lift(x, atoms.dtype(var))) for var, x in zip(jaxpr.constvars, consts, strict=True))
-        for number, eqn in enumerate(jaxpr.eqns):
+        for number, eqn in live_equations(jaxpr):
             inputs = [read(atom) for atom in eqn.invars]
             outputs = self.equation(eqn, inputs, (*path, number))
             if self.hook is not None:

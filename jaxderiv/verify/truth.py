@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr
@@ -243,6 +244,7 @@ class Truth:
         digits: the precision at which it settled.
         kink: a comparison on which the derivative's limits depend, or "".
         kept: literals taken as the floats they are, see `Precise`.
+        blur: an entry closer to zero than this cannot be told from zero at this precision.
     """
 
     low: Leaves
@@ -251,6 +253,7 @@ class Truth:
     digits: int
     kink: str = ""
     kept: frozenset[float] = frozenset()
+    blur: Any = 0
 
     @property
     def floats(self) -> Leaves:
@@ -299,11 +302,12 @@ def settle(
             same = [_agree(a, b) for a, b in zip(previous, now, strict=True)]
             if doubt_zeros and digits < _RESOLVED:
                 same = [s & np.asarray(b != 0, dtype=bool) for s, b in zip(same, now, strict=True)]
-            zero = [_vanishing(b, digits) & ~s for b, s in zip(now, same, strict=True)]
+            blur = _blur(now, algebra)
+            zero = [_within(b, blur if digits >= _RESOLVED else 0) & ~s for b, s in zip(now, same, strict=True)]
             if all((s | z).all() for s, z in zip(same, zero, strict=True)) or digits == _LADDER[stop - 1]:
                 values = [np.where(z, algebra.context.mpf(0), x) for z, x in zip(zero, now, strict=True)]
                 known = [(s | z) & _is_finite(x) for s, z, x in zip(same, zero, now, strict=True)]
-                return Truth(values, values, known, digits, kept=frozenset(algebra.kept))
+                return Truth(values, values, known, digits, kept=frozenset(algebra.kept), blur=blur)
         previous = now
     raise ValueError("two rungs of the ladder of precisions are needed")
 
@@ -319,17 +323,14 @@ def _agree(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.frompyfunc(same, 2, 1)(a, b), dtype=bool)
 
 
-def _vanishing(x: np.ndarray, digits: int) -> np.ndarray:
-    if digits < _RESOLVED:
-        return np.zeros(np.shape(x), dtype=bool)
-    noise = resolution(x, digits)
-    return np.asarray(np.frompyfunc(lambda v: abs(v) <= noise, 1, 1)(x), dtype=bool)
+def _within(x: np.ndarray, bound: Any) -> np.ndarray:
+    return np.asarray(np.frompyfunc(lambda v: abs(v) <= bound, 1, 1)(x), dtype=bool)
 
 
-def resolution(x: np.ndarray, digits: int):
+def _blur(leaves: Leaves, algebra: Precise):
     """The size below which an entry may be what cancellation left at this precision."""
-    scale = max((abs(v) for v in x.ravel() if abs(v) < math.inf), default=0)
-    return max(1, scale) * x.ravel()[0].context.mpf(10) ** (-digits * 5 // 6)
+    sizes = (abs(v) for x in leaves for v in x.ravel())
+    return max([1, *(v for v in sizes if v < math.inf)]) * algebra.context.mpf(10) ** (-algebra.digits * 5 // 6)
 
 
 def _is_finite(x: np.ndarray) -> np.ndarray:
@@ -358,28 +359,35 @@ def sides(
         way = {i: rng.integers(1, 64, np.shape(point[i])) * rng.choice([-1, 1], np.shape(point[i])) for i in moving}
 
         def at(algebra: Precise, way=way) -> list[np.ndarray]:
-            step = algebra.context.mpf(10) ** (-algebra.digits // 4)  # second derivatives may divide by its cube
+            step = _step(algebra)
             moved = list(point)
             for i, direction in way.items():
                 shift = np.asarray(algebra.constant(direction) * step, dtype=object)
                 moved[i] = algebra.add(algebra.constant(point[i]), shift)
-            small = step**0.5  # what is left of a limit of zero at this distance
-            flat = np.frompyfunc(lambda v: algebra.context.mpf(0) if abs(v) <= small else v, 1, 1)
+            flat = np.frompyfunc(lambda v: algebra.context.mpf(0) if abs(v) <= step**0.5 else v, 1, 1)
             return [np.asarray(flat(x), dtype=object) for x in evaluate(algebra, moved)]
 
-        yield settle(at, start)
+        limit = settle(at, start)
+        yield replace(limit, blur=max(limit.blur, _step(Precise(limit.digits)) ** 0.5))
+
+
+def _step(algebra: Precise):
+    """How far from a point its sides are looked at: second derivatives may divide by its cube, and a limit of zero
+    still has the size of its square root there."""
+    return algebra.context.mpf(10) ** (-algebra.digits // 4)
 
 
 def _from_all_sides(program, point, what, moving, settled: Truth, ties: list[str], start: int) -> Truth:
     """The least and greatest limits of the derivative."""
-    limits = []
+    limits: list[Truth] = []
     evaluate = lambda algebra, moved: differentiate(program, moved, what, algebra)
     for side in sides(evaluate, point, moving, start):
         if not side.decided:  # a tie whose sides cannot be told
             return replace(settled, known=[np.zeros(np.shape(x), dtype=bool) for x in settled.low])
-        limits.append(side.low)
-    low = [np.asarray(np.minimum.reduce(x), dtype=object) for x in zip(*limits, strict=True)]
-    high = [np.asarray(np.maximum.reduce(x), dtype=object) for x in zip(*limits, strict=True)]
+        limits.append(side)
+    leaves = list(zip(*(side.low for side in limits), strict=True))
+    low = [np.asarray(np.minimum.reduce(x), dtype=object) for x in leaves]
+    high = [np.asarray(np.maximum.reduce(x), dtype=object) for x in leaves]
     wide = any(
         np.any(np.asarray(b - a > 10.0**-15 * np.maximum(abs(a), abs(b)), dtype=bool))
         for a, b in zip(low, high, strict=True)
@@ -387,4 +395,5 @@ def _from_all_sides(program, point, what, moving, settled: Truth, ties: list[str
     return Truth(
         low, high, [np.ones(np.shape(x), dtype=bool) for x in low], settled.digits,
         kink=(ties[0] if ties else "a singular point") if wide else "", kept=settled.kept,
+        blur=max(side.blur for side in limits),
     )  # fmt: skip
