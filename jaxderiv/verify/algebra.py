@@ -25,10 +25,10 @@ class Unsupported(Exception):
 
 
 class Algebra:
-    """Numbers and what can be done with arrays of them. Subclasses: `Floats`, `Precise`, `Rounding`, `Dual`."""
+    """Numbers and what can be done with arrays of them. Subclasses: `Floats`, `Precise`, `Rounding`, `Field`, `Dual`."""
 
     orders = 0  # of derivatives that a value carries
-    digits = 16  # decimal digits that a value holds
+    digits: float = 16  # decimal digits that a value holds; infinite if it is exact
 
     def constant(self, x: np.ndarray) -> Value:
         """The value of an array of floats, taken exactly."""
@@ -53,6 +53,10 @@ class Algebra:
     def ties(self, a: Value, b: Value) -> np.ndarray:
         """Where two values cannot be told apart, so that a comparison decides nothing."""
         return self.order(a) == self.order(b)
+
+    def equal(self, a: Value, b: Value) -> np.ndarray:
+        """Where two values are equal."""
+        return np.asarray(self.order(a) == self.order(b), dtype=bool)
 
     def add(self, a: Value, b: Value) -> Value:
         raise NotImplementedError

@@ -37,8 +37,8 @@ class Dual(Algebra):
     def literal(self, x):
         return DualValue(self.base.literal(x), None)
 
-    def variable(self, primal: Value, tangent: np.ndarray) -> DualValue:
-        """A value of the base with exactly known tangents, of its shape and one more axis of directions."""
+    def variable(self, primal: Value, tangent: Value) -> DualValue:
+        """A value of the base with tangents, of its shape and one more axis of directions."""
         return DualValue(primal, self.base.constant(tangent))
 
     def tangent(self, x: DualValue) -> Value:
@@ -55,6 +55,9 @@ class Dual(Algebra):
 
     def order(self, x):
         return self.base.order(x.primal)
+
+    def equal(self, a, b):
+        return self.base.equal(a.primal, b.primal)
 
     def ties(self, a, b):
         return self.base.ties(a.primal, b.primal)

@@ -13,14 +13,16 @@ from jaxderiv.verify import floating
 from jaxderiv.verify.agreement import Judgement, judge
 from jaxderiv.verify.algebra import Unsupported
 from jaxderiv.verify.diagnosis import Diagnosis, diagnose
+from jaxderiv.verify.field import PRIMES
 from jaxderiv.verify.interpreter import UNTRACEABLE
 from jaxderiv.verify.mutation import addends, killed, mutants
+from jaxderiv.verify.proof import prove, uncovered_words
 from jaxderiv.verify.question import Place, Programs, Question, untraceable_words
+from jaxderiv.verify.seek import seek
 from jaxderiv.verify.shrink import counterexample
 from jaxderiv.verify.truth import Leaves
 from jaxderiv.verify.verdict import Evidence, Result, Verdict
 
-NO_PROOF = "exact proof over finite fields is not part of this version"
 _STABLE = 1e3  # ulps; a result that has lost more is worth a note
 
 
@@ -46,8 +48,18 @@ class Sweep:
 
 
 def sweep(question: Question, places: Iterable[Place], programs: Programs, seed: int = 0) -> Sweep:
-    """Judge a question at places until it is refuted at enough of them to say why."""
-    out, rng = Sweep(question, programs), np.random.default_rng(seed)
+    """Judge a question at places until it is refuted at enough of them to say why, and where it is not, at places on
+    the sides of its comparisons that these do not reach."""
+    out = Sweep(question, programs)
+    _judge(out, places, seed)
+    generic = [j.place for j in out.of("agrees", "generic")]
+    if generic and not (out.refuting or out.unsupported or question in programs.opaque):
+        _judge(out, seek(question, generic, programs), seed + 1)
+    return out
+
+
+def _judge(out: Sweep, places: Iterable[Place], seed: int) -> None:
+    question, programs, rng = out.question, out.programs, np.random.default_rng(seed)
     for place in places:
         if place.kind == "edge" and len(out.refuting) > 2:
             continue  # wrong already at generic points: those say more about the mistake
@@ -61,7 +73,6 @@ def sweep(question: Question, places: Iterable[Place], programs: Programs, seed:
             break
         except Exception as error:  # the user's function, at a shape of our choosing
             out.raised[place.size_words or place.label] = _said(error)
-    return out
 
 
 def _said(error: Exception) -> str:
@@ -90,7 +101,7 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], expected: st
     )
     if one.unsupported and not one.refuting:
         return make(Verdict.INCONCLUSIVE, f"{one.unsupported} is outside of what the high-precision interpreter knows")
-    agreeing = one.of("agrees", "generic", "own")
+    agreeing = one.of("agrees", "generic", "sought", "own")
     evidence = [_tally(one), *machine]
     notes = notes + [f"at {where} it raises {what}" for where, what in one.raised.items()]
     notes += [
@@ -132,12 +143,49 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], expected: st
         )
     power, kills, weak = _power(one, agreeing)
     evidence.append(power)
-    verdict, reason = Verdict.AGREES, NO_PROOF
-    if question in one.programs.opaque:
-        reason = f"the formula cannot be traced ({one.programs.opaque[question]}): compared as float64 values only"
     if weak:
         verdict, reason = Verdict.INCONCLUSIVE, weak
+    elif question in one.programs.opaque:
+        verdict = Verdict.AGREES
+        reason = f"the formula cannot be traced ({one.programs.opaque[question]}): compared as float64 values only"
+    else:
+        verdict, reason, proved = _proof(one, agreeing)
+        evidence += proved
     return make(verdict, reason, evidence=tuple(evidence), notes=tuple(notes), kills=kills)
+
+
+def _proof(one: Sweep, agreeing: list[Judgement]) -> tuple[Verdict, str, list[Evidence]]:
+    """What exact arithmetic says of a question that agrees at all places. Returns verdict, reason and evidence."""
+    places = [j.place for j in agreeing if j.place.kind != "own"]
+    try:
+        found = prove(one.question, places, one.programs)
+    except Unsupported as error:
+        return Verdict.AGREES, f"no proof: {error} is outside of exact arithmetic", []
+    if not found.found:
+        return Verdict.AGREES, f"no proof: {found.reason}", []
+    shapes = f"{len(found.shapes)} shape{'s' * (len(found.shapes) != 1)}"
+    bound = f"{found.probability:.0e}"
+    said = {
+        "rational": f"wrong with a probability of at most {bound}",
+        "independent exponents": f"wrong with a probability of at most {bound}, its exponents being independent",
+        "heuristic": "no bound is known, since exponents are products or nested",
+    }[found.assumption]
+    text = f"the same function at {shapes}, in {found.regions} region{'s' * (found.regions != 1)} ({said})"
+    if found.drawn:
+        text += f"; at {' and '.join(found.drawn)} for the drawn labels only"
+    if found.kept:
+        text += f"; constants taken as they stand: {', '.join(map(repr, sorted(found.kept)[:3]))}"
+    never = uncovered_words(one.question, places[0], one.programs, found)
+    if never:
+        text += f"; not covered: {'; '.join(never[:3])}"
+    numbers = {
+        "shapes": found.shapes, "shapes_for_drawn_labels": found.drawn, "undecided": found.undecided,
+        "regions": found.regions, "not_covered": never, "degree": found.degree, "draws": found.draws,
+        "prime_bits": [p.bit_length() for p in PRIMES[: found.depth]], "assumption": found.assumption,
+        "failure_probability": None if found.assumption == "heuristic" else found.probability,
+        "kept_constants": sorted(found.kept),
+    }  # fmt: skip
+    return Verdict.PROVED, text, [Evidence("proof", text, numbers)]
 
 
 def _diagnosis(one: Sweep, agreeing: list[Judgement]) -> Diagnosis:
@@ -228,7 +276,8 @@ def _run(sweeps: list[Sweep], dtype: str, records, broken) -> None:
     home = sweeps[0].judgements[0].place.sizes
     machine = floating.Machine([s.question for s in sweeps], dtype)
     judged = {s.question: {j.place.label: j for j in s.of("agrees") if j.place.sizes == home} for s in sweeps}
-    places = {j.place.label: j.place for s in sweeps for j in s.judgements if j.place.sizes == home}
+    met = [j.place for s in sweeps for j in s.judgements if j.place.kind != "sought"]
+    places = {place.label: place for place in met if place.sizes == home}
     for label, place in places.items():
         if not machine.holds(place):
             continue

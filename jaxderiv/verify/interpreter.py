@@ -34,6 +34,7 @@ _COMPARE: dict[str, Callable] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
     "ne": np.not_equal, "lt_to": np.less, "le_to": np.less_equal, "eq_to": np.equal,
 }  # fmt: skip
+_WITH_EQUALITY = frozenset("le ge eq le_to eq_to".split())
 _IDENTITY = frozenset("copy copy_p reduce_precision optimization_barrier real sharding_constraint device_put".split())
 _STEPS: dict[str, Callable] = {"floor": np.floor, "ceil": np.ceil, "round": np.rint, "sign": np.sign}
 _LIMIT = 100_000  # iterations of a while loop
@@ -169,8 +170,9 @@ class Interpreter:
         if not atoms.is_float(eqn.invars[0]):
             return np.asarray(_COMPARE[eqn.primitive.name](a, b), dtype=bool)
         self.note_ties(eqn, a, b)
-        order = self.algebra.order
-        return np.asarray(_COMPARE[eqn.primitive.name](order(a), order(b)), dtype=bool)
+        name, order = eqn.primitive.name, self.algebra.order
+        found = np.asarray(_COMPARE[name](order(a), order(b)), dtype=bool)
+        return np.where(self.algebra.equal(a, b), name in _WITH_EQUALITY, found)
 
     def larger(self, eqn: JaxprEqn, a: Value, b: Value, sign: int = 1) -> Value:
         self.note_ties(eqn, a, b)

@@ -219,6 +219,8 @@ def _cholesky(algebra: Algebra, eqn: JaxprEqn, inputs: list[Value]) -> list[Valu
 def _eigh(algebra: Algebra, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
     """Eigenvectors and eigenvalues of a symmetric matrix: float64 ones, improved by Newton's method on
     (A v - lambda v, v'v - 1) in the algebra itself, which yields the digits and the derivatives alike."""
+    if math.isinf(algebra.digits):
+        raise Unsupported(f"{eqn.primitive.name} (eigenvalues are no rational functions)")
     a = _cells(algebra, inputs[0])
     size = len(a)
     values, vectors = np.linalg.eigh(np.asarray(algebra.order(inputs[0]), dtype=np.float64))

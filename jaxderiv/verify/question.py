@@ -27,8 +27,9 @@ class Place:
     """A point of the sweep.
 
     Attributes:
-        kind: "generic" (counts towards agreement), "own" (the user's example values) or "edge" (looked at for
-            floating point; a finite wrong value refutes here too).
+        kind: "generic" (counts towards agreement), "sought" (so does this one; on a side of a comparison that generic
+            ones do not reach), "own" (the user's example values) or "edge" (looked at for floating point; a finite
+            wrong value refutes here too).
     """
 
     label: str

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
+from jaxderiv.verify import atoms
 from jaxderiv.verify.algebra import Algebra, Value
 from jaxderiv.verify.dual import Dual, DualValue
 from jaxderiv.verify.interpreter import Hook, Interpreter
@@ -77,14 +78,15 @@ def differentiate(
         if ties is not None:
             ties.extend(interpreter.ties)
         return out
-    rows, columns = ([np.shape(point[i]) for i in group] for group in (what.of, what.columns))
-    column_seeds = [np.asarray(point[i])[..., None] for i in what.along] if what.kind == "hvp" else _seeds(columns)
+    shapes = [atoms.shape(v) for v in program.jaxpr.invars]
+    rows, columns = ([shapes[i] for i in group] for group in (what.of, what.columns))
+    along = [algebra.constant(point[i]) for i in what.along]
+    column_seeds = [_as_direction(algebra, x) for x in along] if what.kind == "hvp" else _seeds(columns)
     out = _forward(program, point, what, algebra, _seeds(rows), column_seeds, ties, hook)
     if what.kind in ("gradient", "jacobian"):
         return [part for y in out for part in _split(algebra, y, rows)]
     if what.kind == "vjp":
-        weights = [np.asarray(point[i]) for i in what.along]
-        return _split(algebra, _weighted(algebra, out, weights), rows)
+        return _split(algebra, _weighted(algebra, out, along), rows)
     if what.kind == "hvp":
         return _split(algebra, algebra.move(lambda a: a[0], out[0]), rows)
     by_rows = algebra.move(lambda a: np.swapaxes(a, 0, 1), out[0])
@@ -96,35 +98,37 @@ def differentiate(
     return blocks
 
 
-def _forward(
-    program,
-    point,
-    what: Derivative,
-    algebra: Algebra,
-    row_seeds: Leaves,
-    column_seeds: Leaves,
-    ties,
-    hook=None,
-):
+def _as_direction(algebra: Algebra, x: Value) -> Value:
+    """With one more axis, of size one."""
+    rank = len(algebra.shape(x))
+    return algebra.move(lambda a: np.expand_dims(a, rank), x)
+
+
+def _forward(program, point, what: Derivative, algebra: Algebra, row_seeds: list, column_seeds: list, ties, hook=None):
     """The program on dual numbers: first-order tangents of every output (its shape, then directions), or the
     mixed second derivatives of the only output (columns by rows)."""
-    first = Dual(algebra, row_seeds[0].shape[-1])
+    first = dual = Dual(algebra, _directions(algebra, row_seeds))
     values = {i: first.variable(algebra.constant(point[i]), x) for i, x in zip(what.of, row_seeds, strict=True)}
     if what.orders == 1:
         interpreter = Interpreter(first, hook)
     else:
-        outer = Dual(first, column_seeds[0].shape[-1])
+        dual = outer = Dual(first, _directions(algebra, column_seeds))
         inner = {i: values.get(i, first.constant(point[i])) for i in what.moving}
         values = {i: DualValue(x, None) for i, x in inner.items()}
         for i, seed in zip(what.columns, column_seeds, strict=True):
             values[i] = outer.variable(inner[i], seed)
         interpreter = Interpreter(outer, hook)
-    out = interpreter(program, [values.get(i, x) for i, x in enumerate(point)])
+    plain = lambda x: x if isinstance(x, np.ndarray) else dual.constant(x)
+    out = interpreter(program, [values[i] if i in values else plain(x) for i, x in enumerate(point)])
     if ties is not None:
         ties.extend(interpreter.ties)
     if what.orders == 1:
         return [_where_defined(algebra, y.primal, first.tangent(y)) for y in out]
     return [_where_defined(algebra, out[0].primal.primal, first.tangent(outer.tangent(out[0])))]
+
+
+def _directions(algebra: Algebra, seeds: list) -> int:
+    return algebra.shape(algebra.constant(seeds[0]))[-1]
 
 
 def _where_defined(algebra: Algebra, value: Value, tangent: Value) -> Value:
@@ -135,12 +139,14 @@ def _where_defined(algebra: Algebra, value: Value, tangent: Value) -> Value:
     return algebra.constant(np.full(algebra.shape(tangent), np.nan))
 
 
-def _weighted(algebra: Algebra, tangents: list[Value], weights: Leaves) -> Value:
+def _weighted(algebra: Algebra, tangents: list[Value], weights: list[Value]) -> Value:
     """Sum over outputs of weight times tangent: one number for every direction."""
     total = None
     for tangent, weight in zip(tangents, weights, strict=True):
-        spread = algebra.constant(np.broadcast_to(weight[..., None], algebra.shape(tangent)))
-        term = algebra.sum(algebra.mul(spread, tangent), tuple(range(weight.ndim)))
+        shape = algebra.shape(tangent)
+        spread = lambda a, s=shape: np.broadcast_to(a, (*s, *a.shape[len(s) :]))
+        term = algebra.mul(algebra.move(spread, _as_direction(algebra, algebra.constant(weight))), tangent)
+        term = algebra.sum(term, tuple(range(len(shape) - 1)))
         total = term if total is None else algebra.add(total, term)
     return total
 
@@ -303,7 +309,7 @@ def settle(
             if doubt_zeros and digits < _RESOLVED:
                 same = [s & np.asarray(b != 0, dtype=bool) for s, b in zip(same, now, strict=True)]
             blur = _blur(now, algebra)
-            zero = [_within(b, blur if digits >= _RESOLVED else 0) & ~s for b, s in zip(now, same, strict=True)]
+            zero = [~s & (digits >= _RESOLVED) & _within(b, blur) for b, s in zip(now, same, strict=True)]
             if all((s | z).all() for s, z in zip(same, zero, strict=True)) or digits == _LADDER[stop - 1]:
                 values = [np.where(z, algebra.context.mpf(0), x) for z, x in zip(zero, now, strict=True)]
                 known = [(s | z) & _is_finite(x) for s, z, x in zip(same, zero, now, strict=True)]
