@@ -21,7 +21,8 @@ from jaxderiv.verify.truth import Leaves, Probe, Truth, differentiate, settle, s
 
 _READABLE = 1e-9  # relative; differences above this can be looked at in float64
 TOLERANCE = 1e-20  # relative, between two results that are each known to 25 digits
-_OPAQUE = 1e-7  # relative to the largest entry: what a float64 computation of unknown steps is allowed
+_OPAQUE = 100  # times the rounding error of the derivative: what a float64 computation of unknown steps is allowed
+_EVEN = 1e6  # ratio of entries up to which their sum shows an error in any of them
 _FIRST = 4  # rungs of the ladder of precisions (up to 240 digits) that nearly all results need
 _SIDES = 3  # from which a tie is approached before it counts as smooth
 _CONFIRM = 5  # rung from which a difference is confirmed
@@ -53,17 +54,23 @@ class Judgement:
 
 
 def judge(
-    question: Question, place: Place, programs: Programs, rng: np.random.Generator, sure: bool = False
+    question: Question,
+    place: Place,
+    programs: Programs,
+    rng: np.random.Generator,
+    sure: bool = False,
+    whole: bool = False,
 ) -> Judgement:
     """Compare hand formula and truth at a place.
 
     Args:
         sure: the question is refuted already, so that a difference need not be confirmed at 2000 digits.
+        whole: compare entry by entry, also where the contracted results agree.
     Raises:
         Unsupported: if either program uses a primitive without a rule, named.
     """
     with np.errstate(all="ignore"):
-        return _Bench(question, place, programs).judge(rng, sure)
+        return _Bench(question, place, programs).judge(rng, sure, whole)
 
 
 class _Bench:
@@ -88,14 +95,14 @@ class _Bench:
         """The value of what is differentiated; of a line, its other side."""
         return Interpreter(algebra)(self.reference, self.args)
 
-    def judge(self, rng: np.random.Generator, sure: bool) -> Judgement:
+    def judge(self, rng: np.random.Generator, sure: bool, whole: bool) -> Judgement:
         hand = settle(self.hand, stop=_FIRST)
         if not hand.decided:  # worth the dearer precisions only where the function itself is sound
             if self.question.base is not None and not settle(self.function, stop=_FIRST).decided:
                 return Judgement(self.place, "undecided", "the function is not finite here", hand, digits=hand.digits)
             hand = settle(self.hand, start=_FIRST - 1)
         quick = None
-        if not self.opaque:
+        if not (self.opaque or whole):
             quick = self._line(hand) if self.what.kind == "value" else self._probed(hand, rng, sure)
         if quick is not None:
             return quick
@@ -113,9 +120,16 @@ class _Bench:
         """How far the sides may be apart because literals such as sqrt(2/pi) are rounded in the programs, or because
         the formula's results are only known as float64."""
         if self.opaque:
-            results = Interpreter(Floats())(self.program, self.args)
-            return [np.full(np.shape(x), _OPAQUE * float(np.max(np.abs(x), initial=0.0))) for x in results]
-        return [e.error for e in Interpreter(Rounding())(self.program, self.args)] if kept else None
+            return [_OPAQUE * e for e in self._rounding(Rounding())]
+        if not kept:
+            return None
+        inexact = Rounding(literals_only=True)
+        hand = [e.error for e in Interpreter(inexact)(self.program, self.args)]
+        return [a + b for a, b in zip(hand, self._rounding(inexact), strict=True)]
+
+    def _rounding(self, algebra: Rounding) -> Leaves:
+        """Error bounds of the other side, computed in this arithmetic."""
+        return [e.error for e in differentiate(self.reference, self.args, self.what, algebra)]
 
     def _line(self, hand: Truth) -> Judgement | None:
         """Lines that are equal at the place itself: then ties are of no interest."""
@@ -132,6 +146,8 @@ class _Bench:
         probe = Probe.draw(rng, self.what, self.args, self.reference)
         same, found = self._contracted(probe, 0)
         if same:
+            if found.kept or _spread(hand.low) > _EVEN:
+                return None  # a rounded literal, or an entry too small for the sum to show it
             return Judgement(self.place, "agrees", "", hand, hand, None, found.digits, found.kept)
         if same is None or self.place.kind == "edge":
             return None
@@ -183,6 +199,12 @@ class _Bench:
         slack = [np.full(np.shape(x), _READABLE * largest) for x in true]
         result = _compare(self.place, hand, Truth(true, true, everywhere, found.digits, kept=found.kept), slack)
         return result if result.status == "differs" else None
+
+
+def _spread(leaves: Leaves) -> float:
+    """The ratio of the largest entry to the smallest one that is not zero."""
+    sizes = [abs(x) for leaf in leaves for x in leaf.ravel() if x != 0]
+    return float(max(sizes) / min(sizes)) if sizes else 1.0
 
 
 def _compare(place: Place, hand: Truth, true: Truth, allowance: Leaves | None, confirmed: bool = False) -> Judgement:

@@ -13,11 +13,12 @@ import numpy as np
 from jaxderiv.domains import Domain
 from jaxderiv.errors import InputError
 from jaxderiv.verify.diagnosis import Diagnosis
-from jaxderiv.verify.examine import Sweep, examine, sweep, untraceable_words
+from jaxderiv.verify.examine import examine
 from jaxderiv.verify.form import same_numbers, structure_problem
 from jaxderiv.verify.interpreter import UNTRACEABLE
-from jaxderiv.verify.question import Place, Programs, Question
+from jaxderiv.verify.question import Place, Programs, Question, untraceable_words
 from jaxderiv.verify.shrink import literal
+from jaxderiv.verify.sweep import Sweep, said, sweep
 from jaxderiv.verify.template import Domains, Template
 from jaxderiv.verify.truth import Derivative
 from jaxderiv.verify.verdict import Counterexample, Result, Verdict
@@ -64,7 +65,7 @@ def _outputs(function: Callable, template: Template, formulas: dict[str, Callabl
         try:
             result = jax.tree.leaves(function(*template.rebuild(arrays)))
         except Exception as error:
-            raise InputError(f"the function raises at the example arguments: {_said(error)}") from error
+            raise InputError(f"the function raises at the example arguments: {said(error)}") from error
     shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.asarray(x).dtype) for x in result]
     scalar = [k for k in ("gradient", "hessian", "hvp") if k in formulas]
     if scalar and (len(shapes) != 1 or shapes[0].shape != ()):
@@ -76,11 +77,6 @@ def _outputs(function: Callable, template: Template, formulas: dict[str, Callabl
     if bad := [s for s in shapes if not jnp.issubdtype(s.dtype, jnp.floating)]:
         raise InputError(f"the function returns {bad[0].dtype}; a derivative is taken of floats")
     return shapes
-
-
-def _said(error: BaseException) -> str:
-    text = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class _Code(str):
@@ -191,7 +187,7 @@ class _Claim:
             try:
                 result = self._hand(*leaves)
             except Exception as error:
-                raise InputError(f"{self.kind}= raises at the example arguments: {_said(error)}") from error
+                raise InputError(f"{self.kind}= raises at the example arguments: {said(error)}") from error
             try:
                 want = jax.eval_shape(self._auto, *leaves)
             except UNTRACEABLE as error:
@@ -220,11 +216,15 @@ class _Claim:
     # Verdict ---------------------------------------------------------------------------------------------------
     def verdict(self, given: Domains, seed: int) -> Result:
         try:
-            accepted = self.template.shapes(self._accepts)
-            shapes = self.template.shapes(self._both_accept)
-            self.fixed = [label for label in accepted if label not in shapes]
+            fine, coarse = self.template.refined(self._accepts), self.template
+            shapes = fine.shapes(self._both_accept)
+            self.fixed = [label for label in fine.shapes(self._accepts) if label not in shapes]
+            if "coprime sizes" in shapes:
+                self.template = fine
+            else:  # perhaps the formula wants equal sizes where the function does not
+                shapes = coarse.shapes(self._both_accept)
         except Exception as error:
-            return self._inconclusive(f"the function cannot be traced ({_said(error)})")
+            return self._inconclusive(f"the function cannot be traced ({said(error)})")
         if "coprime sizes" not in shapes:
             shapes = {"the example's shape": {}}
         free = self._sweep(shapes, given, seed)

@@ -2,108 +2,47 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxderiv.verify import floating
-from jaxderiv.verify.agreement import Judgement, judge
-from jaxderiv.verify.algebra import Unsupported
+from jaxderiv.verify.agreement import Judgement
 from jaxderiv.verify.diagnosis import Diagnosis, diagnose
-from jaxderiv.verify.field import PRIMES
-from jaxderiv.verify.interpreter import UNTRACEABLE
 from jaxderiv.verify.mutation import addends, killed, mutants
-from jaxderiv.verify.proof import prove, uncovered_words
-from jaxderiv.verify.question import Place, Programs, Question, untraceable_words
-from jaxderiv.verify.seek import seek
+from jaxderiv.verify.question import Place, Question
 from jaxderiv.verify.shrink import counterexample
+from jaxderiv.verify.sweep import Sweep, said
 from jaxderiv.verify.truth import Leaves
 from jaxderiv.verify.verdict import Evidence, Result, Verdict
 
 _STABLE = 1e3  # ulps; a result that has lost more is worth a note
+_UNSOUND = 100  # times the error bound, which is measured on one kind of processor: more than that is no rounding
 
 
-@dataclasses.dataclass
-class Sweep:
-    """What one question met at all its places."""
-
-    question: Question
-    programs: Programs
-    judgements: list[Judgement] = dataclasses.field(default_factory=list)
-    raised: dict[str, str] = dataclasses.field(default_factory=dict)
-    misshapen: dict[str, str] = dataclasses.field(default_factory=dict)
-    unsupported: str = ""
-
-    def of(self, status: str, *kinds: str) -> list[Judgement]:
-        return [j for j in self.judgements if j.status == status and (not kinds or j.place.kind in kinds)]
-
-    @property
-    def refuting(self) -> list[Judgement]:
-        """Where the formula is wrong. That it is not finite on an edge, where the truth is, is only a note."""
-        differs = [j for j in self.judgements if j.status == "differs"]
-        return [j for j in differs if j.place.kind != "edge" or j.hand_is_finite]
-
-
-def sweep(question: Question, places: Iterable[Place], programs: Programs, seed: int = 0) -> Sweep:
-    """Judge a question at places until it is refuted at enough of them to say why, and where it is not, at places on
-    the sides of its comparisons that these do not reach."""
-    out = Sweep(question, programs)
-    _judge(out, places, seed)
-    generic = [j.place for j in out.of("agrees", "generic")]
-    if generic and not (out.refuting or out.unsupported or question in programs.opaque):
-        _judge(out, seek(question, generic, programs), seed + 1)
-    return out
-
-
-def _judge(out: Sweep, places: Iterable[Place], seed: int) -> None:
-    question, programs, rng = out.question, out.programs, np.random.default_rng(seed)
-    for place in places:
-        if place.kind == "edge" and len(out.refuting) > 2:
-            continue  # wrong already at generic points: those say more about the mistake
-        try:
-            if problem := programs.misshapen(question, place):
-                out.misshapen[place.size_words or place.label] = problem
-                continue
-            out.judgements.append(judge(question, place, programs, rng, sure=len(out.refuting) > 1))
-        except Unsupported as error:
-            out.unsupported = str(error)
-            break
-        except Exception as error:  # the user's function, at a shape of our choosing
-            out.raised[place.size_words or place.label] = _said(error)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, UNTRACEABLE):
-        return f"it cannot be traced: {untraceable_words(error)}"
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-
-
-def examine(
-    sweeps: Sequence[Sweep], expected: str = "agrees", progress: Callable[[], None] = lambda: None
-) -> list[Result]:
+def examine(sweeps: Sequence[Sweep]) -> list[Result]:
     """Verdicts of questions that share their places (a derivation's claims)."""
     machine_notes = _floating([s for s in sweeps if not s.refuting and s.of("agrees")])
     results = []
     for one in sweeps:
-        evidence, notes = machine_notes.get(one.question, ([], []))
-        results.append(_verdict(one, evidence, notes, expected))
-        progress()
+        evidence, notes, fault = machine_notes.get(one.question, ([], [], ""))
+        results.append(_verdict(one, evidence, notes, fault))
     return results
 
 
-def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], expected: str) -> Result:
+def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], fault: str) -> Result:
     question = one.question
     make = lambda verdict, reason, **more: Result(
-        question.derivation, question.claim, question.statement, verdict, reason, expected, **more
+        question.derivation, question.claim, question.statement, verdict, reason, **more
     )
     if one.unsupported and not one.refuting:
-        return make(Verdict.INCONCLUSIVE, f"{one.unsupported} is outside of what the high-precision interpreter knows")
+        return make(Verdict.INCONCLUSIVE, one.unsupported)
     agreeing = one.of("agrees", "generic", "sought", "own")
     evidence = [_tally(one), *machine]
-    notes = notes + [f"at {where} it raises {what}" for where, what in one.raised.items()]
+    notes = notes + [f"at {where} the function raises {what}" for where, what in one.raised.items()]
+    notes += [f"at {where} the formula raises {what}" for where, what in one.hand_raised.items()]
     notes += [
         f"not finite at {j.place.label}, where the true value is"
         for j in one.of("differs", "edge")
@@ -113,9 +52,9 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], expected: st
     notes += list(dict.fromkeys(f"at {j.place.label}: {j.reason}" for j in kinks))
     if one.misshapen:
         where, problem = next(iter(one.misshapen.items()))
-        said = Diagnosis("layout", problem)
+        cause = Diagnosis("layout", problem)
         return make(
-            Verdict.REFUTED, f"{problem} (at {where})", evidence=tuple(evidence), diagnosis=said, notes=tuple(notes)
+            Verdict.REFUTED, f"{problem} (at {where})", evidence=tuple(evidence), diagnosis=cause, notes=tuple(notes)
         )
     if one.refuting:
         diagnosis = _diagnosis(one, agreeing)
@@ -133,7 +72,7 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], expected: st
             notes=tuple(notes),
         )
     if not agreeing:
-        reasons = Counter([j.reason for j in one.of("undecided")] + list(one.raised.values()))
+        reasons = Counter([j.reason for j in one.of("undecided")] + [*one.raised.values(), *one.hand_raised.values()])
         why = reasons.most_common(1)[0][0] if reasons else "no point was tried"
         return make(
             Verdict.INCONCLUSIVE,
@@ -143,49 +82,21 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], expected: st
         )
     power, kills, weak = _power(one, agreeing)
     evidence.append(power)
-    if weak:
-        verdict, reason = Verdict.INCONCLUSIVE, weak
+    if one.hand_raised and not weak:
+        where, what = next(iter(one.hand_raised.items()))
+        weak = f"the formula raises {what} at {where}, where the other side does not"
+    if weak or fault:
+        verdict, reason = Verdict.INCONCLUSIVE, weak or fault
     elif question in one.programs.opaque:
         verdict = Verdict.AGREES
         reason = f"the formula cannot be traced ({one.programs.opaque[question]}): compared as float64 values only"
     else:
-        verdict, reason, proved = _proof(one, agreeing)
-        evidence += proved
+        assert one.proof is not None
+        verdict = Verdict.PROVED if one.proof.found else Verdict.AGREES
+        reason = one.proof.words if one.proof.found else f"no proof: {one.proof.reason}"
+        if one.proof.found:
+            evidence.append(Evidence("proof", reason, one.proof.numbers))
     return make(verdict, reason, evidence=tuple(evidence), notes=tuple(notes), kills=kills)
-
-
-def _proof(one: Sweep, agreeing: list[Judgement]) -> tuple[Verdict, str, list[Evidence]]:
-    """What exact arithmetic says of a question that agrees at all places. Returns verdict, reason and evidence."""
-    places = [j.place for j in agreeing if j.place.kind != "own"]
-    try:
-        found = prove(one.question, places, one.programs)
-    except Unsupported as error:
-        return Verdict.AGREES, f"no proof: {error} is outside of exact arithmetic", []
-    if not found.found:
-        return Verdict.AGREES, f"no proof: {found.reason}", []
-    shapes = f"{len(found.shapes)} shape{'s' * (len(found.shapes) != 1)}"
-    bound = f"{found.probability:.0e}"
-    said = {
-        "rational": f"wrong with a probability of at most {bound}",
-        "independent exponents": f"wrong with a probability of at most {bound}, its exponents being independent",
-        "heuristic": "no bound is known, since exponents are products or nested",
-    }[found.assumption]
-    text = f"the same function at {shapes}, in {found.regions} region{'s' * (found.regions != 1)} ({said})"
-    if found.drawn:
-        text += f"; at {' and '.join(found.drawn)} for the drawn labels only"
-    if found.kept:
-        text += f"; constants taken as they stand: {', '.join(map(repr, sorted(found.kept)[:3]))}"
-    never = uncovered_words(one.question, places[0], one.programs, found)
-    if never:
-        text += f"; not covered: {'; '.join(never[:3])}"
-    numbers = {
-        "shapes": found.shapes, "shapes_for_drawn_labels": found.drawn, "undecided": found.undecided,
-        "regions": found.regions, "not_covered": never, "degree": found.degree, "draws": found.draws,
-        "prime_bits": [p.bit_length() for p in PRIMES[: found.depth]], "assumption": found.assumption,
-        "failure_probability": None if found.assumption == "heuristic" else found.probability,
-        "kept_constants": sorted(found.kept),
-    }  # fmt: skip
-    return Verdict.PROVED, text, [Evidence("proof", text, numbers)]
 
 
 def _diagnosis(one: Sweep, agreeing: list[Judgement]) -> Diagnosis:
@@ -260,13 +171,25 @@ class Record(NamedTuple):
     auto: floating.Error
 
 
-def _floating(sweeps: list[Sweep]) -> dict[Question, tuple[list[Evidence], list[str]]]:
+def _floating(sweeps: list[Sweep]) -> dict[Question, tuple[list[Evidence], list[str], str]]:
     """Errors in float64, float32 and bfloat16 at the home shape, and what they say about hand formula and autodiff."""
     records: dict[Question, dict[str, list[Record]]] = {s.question: {} for s in sweeps}
     broken: dict[Question, list[str]] = {s.question: [] for s in sweeps}
     for dtype in floating.DTYPES:
         _run([s for s in sweeps if s.question not in s.programs.opaque], dtype, records, broken)
-    return {q: _machine_evidence(records[q], broken[q]) for q in records}
+    return {q: (*_machine_evidence(records[q], broken[q]), _fault(records[q], broken[q])) for q in records}
+
+
+def _fault(records: dict[str, list[Record]], broken: list[str]) -> str:
+    """Why the formula's float64 values at generic points are not those of a sound program; nothing if they are."""
+    if any(words.startswith("not run in float64") for words in broken):
+        return next(words for words in broken if words.startswith("not run in float64"))
+    for place, hand, _ in records.get("float64", []):
+        if place.kind == "generic" and not np.isfinite(hand.ulps):
+            return f"the formula is not finite in float64 at {place.label}"
+        if place.kind == "generic" and hand.over > _UNSOUND:
+            return f"in float64 at {place.label} the formula is off by {hand.over:.3g} times what rounding explains"
+    return ""
 
 
 def _run(sweeps: list[Sweep], dtype: str, records, broken) -> None:
@@ -288,7 +211,7 @@ def _run(sweeps: list[Sweep], dtype: str, records, broken) -> None:
                 for s in sweeps:
                     _run([s], dtype, records, broken)
             else:
-                broken[sweeps[0].question].append(f"not run in {dtype}: {_said(error)}")
+                broken[sweeps[0].question].append(f"not run in {dtype}: {said(error)}")
             return
         for s, hand, auto in zip(sweeps, hands, autos, strict=True):
             j = judged[s.question].get(label)

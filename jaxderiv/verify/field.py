@@ -108,13 +108,14 @@ class Field(Algebra):
 
     def literal(self, x):
         x = np.asarray(x, dtype=np.float64)
-        if x.ndim or not np.isfinite(x):
-            return self.constant(x)
-        meant = snap(float(x))
-        if meant is None:
-            self.kept.add(float(x))
-            return self.constant(x)
-        return Element(self._embedded(x, lambda _: meant), self.real.literal(x), (0, 0))
+
+        def exact(value: float) -> Fraction:
+            meant = snap(value)
+            if meant is None and not x.ndim:
+                self.kept.add(value)
+            return Fraction(value) if meant is None else meant
+
+        return Element(self._embedded(x, exact), self.real.literal(x), (0, 0))
 
     def _embedded(self, x: np.ndarray, exact: Callable[[float], Fraction]) -> Residues:
         known: dict[float, tuple[Any, ...]] = {}
@@ -155,9 +156,7 @@ class Field(Algebra):
             found = [self._logs(v) for v in values]
             logs = Logs(lambda: (over([x.rest for x in found]), over([x.image for x in found])))
         degree = max(v.degree[0] for v in values), max(v.degree[1] for v in values)
-        return Element(
-            over([v.residues for v in values]), self.real.move(f, *(v.shadow for v in values)), degree, logs
-        )
+        return Element(over([v.residues for v in values]), self.real.move(f, *(v.shadow for v in values)), degree, logs)
 
     def order(self, x):
         return x.shadow.value
@@ -199,9 +198,7 @@ class Field(Algebra):
         if a.logs is not None or b.logs is not None:
             one, two = self._logs(a), self._logs(b)
             times = lambda p, x, y: x * y % p
-            logs = Logs(
-                lambda: (self._levels(plus, one.rest, two.rest), self._levels(times, one.image, two.image))
-            )
+            logs = Logs(lambda: (self._levels(plus, one.rest, two.rest), self._levels(times, one.image, two.image)))
         return Element(
             self._levels(plus, a.residues, b.residues), self.real.add(a.shadow, b.shadow),
             _sum_degree(a.degree, b.degree), logs,
@@ -270,9 +267,7 @@ class Field(Algebra):
         if (own := a.logs) is not None:
             product = lambda p, x: np.multiply.reduce(x, axis=axes) % p
             logs = Logs(lambda: (self._levels(total, own.rest), self._levels(product, own.image)))
-        return Element(
-            self._levels(total, a.residues), self.real.sum(a.shadow, axes), _many(a.degree, terms), logs
-        )
+        return Element(self._levels(total, a.residues), self.real.sum(a.shadow, axes), _many(a.degree, terms), logs)
 
     # Powers ----------------------------------------------------------------------------------------------------
     def _powers(self, bases: Residues, exponents: Residues, unknown: Any = _NAN) -> Residues:
@@ -281,9 +276,7 @@ class Field(Algebra):
         missing = np.full(exponents[0].shape, _NAN, dtype=object)
         next_ones = [exponents[i + 1] if i + 1 < self.depth else missing for i in levels]
         one = np.frompyfunc(functools.partial(self._power, unknown), 4, 1)
-        return tuple(
-            np.asarray(one(bases[i], exponents[i], next_ones[i], PRIMES[i]), dtype=object) for i in levels
-        )
+        return tuple(np.asarray(one(bases[i], exponents[i], next_ones[i], PRIMES[i]), dtype=object) for i in levels)
 
     def _power(self, unknown: Any, base: Any, exponent: Any, next_one: Any, p: int) -> Any:
         if base == 1:

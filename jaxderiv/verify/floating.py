@@ -80,15 +80,16 @@ def error(result: Leaves, exact: Leaves, dtype: str, bounds: Leaves | None = Non
         if not got.size:
             continue
         largest = max(abs(x) for x in true.ravel())
-        if largest == 0 or largest > float(info.max):
-            continue  # there is no unit to count in, or the dtype cannot hold the truth
+        if largest > float(info.max):
+            continue  # the dtype cannot hold the truth
         ulp = max(float(largest), float(info.tiny)) * float(info.eps)
         values = np.asarray(got, np.float64).ravel()
         off = [
             abs(float(x - float(v))) if math.isfinite(v) else math.inf
             for v, x in zip(values, true.ravel(), strict=True)
         ]
-        worst = max(worst, max(off) / ulp)
+        if largest > 0 or max(off) == math.inf:  # beside a truth of zero there is no unit to count in
+            worst = max(worst, max(off) / ulp)
         if bounds is not None:
             room = np.asarray(bounds[index], np.float64).ravel()
             over = max(over, max((o / b if b else (math.inf if o else 0.0)) if b < math.inf else 0.0

@@ -35,9 +35,10 @@ _COMPARE: dict[str, Callable] = {
     "ne": np.not_equal, "lt_to": np.less, "le_to": np.less_equal, "eq_to": np.equal,
 }  # fmt: skip
 _WITH_EQUALITY = frozenset("le ge eq le_to eq_to".split())
-_IDENTITY = frozenset("copy copy_p reduce_precision optimization_barrier real sharding_constraint device_put".split())
+_IDENTITY = frozenset("copy copy_p reduce_precision real sharding_constraint device_put".split())
 _STEPS: dict[str, Callable] = {"floor": np.floor, "ceil": np.ceil, "round": np.rint, "sign": np.sign}
 _LIMIT = 100_000  # iterations of a while loop
+_FEW = 1000  # numbers of an array that are looked at one by one
 
 
 # What JAX raises when a function needs values while it is traced, as NumPy functions and Python branches do.
@@ -96,6 +97,12 @@ class Interpreter:
             raise Unsupported("complex numbers")
         return np.asarray(x)
 
+    def lifted_constant(self, x: Any, var: Var) -> Value:
+        """An array that the program closes over, as np.full(3, 1 / 3): its numbers may be meant as literals are."""
+        if atoms.is_float(var) and isinstance(x, np.ndarray | jax.Array) and np.size(x) <= _FEW:
+            return self.algebra.literal(np.asarray(x, np.float64))
+        return self.lift(x, atoms.dtype(var))
+
     def evaluate(self, jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Value], path: Path) -> list[Value]:
         env: dict[Var, Value] = {}
 
@@ -107,7 +114,7 @@ class Interpreter:
             return np.asarray(atom.val)
 
         env.update(zip(jaxpr.invars, args, strict=True))
-        env.update((var, self.lift(x, atoms.dtype(var))) for var, x in zip(jaxpr.constvars, consts, strict=True))
+        env.update((var, self.lifted_constant(x, var)) for var, x in zip(jaxpr.constvars, consts, strict=True))
         for number, eqn in live_equations(jaxpr):
             inputs = [read(atom) for atom in eqn.invars]
             outputs = self.equation(eqn, inputs, (*path, number))
@@ -126,6 +133,8 @@ class Interpreter:
             if isinstance(inner, Jaxpr):
                 return self.evaluate(inner, (), inputs, path)
             return self.closed(inner, inputs, path)
+        if name == "optimization_barrier":
+            return inputs
         if name in _CONTROL:
             return _CONTROL[name](self, eqn, inputs, path)
         if any(jnp.issubdtype(atoms.dtype(v), jnp.complexfloating) for v in eqn.outvars):
@@ -253,7 +262,6 @@ _ARITHMETIC: dict[str, Callable[..., Value]] = {
     "mul": _binary("mul"),
     "div": _binary("div"),
     "neg": lambda interpreter, eqn, x: interpreter.algebra.neg(x),
-    "integer_power": lambda interpreter, eqn, x: interpreter.algebra.integer_power(x, eqn.params["y"]),
     "integer_pow": lambda interpreter, eqn, x: interpreter.algebra.integer_power(x, eqn.params["y"]),
     "pow": Interpreter.pow,
     "rem": Interpreter.remainder,

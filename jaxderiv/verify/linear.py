@@ -79,6 +79,7 @@ def _cumulative(name: str) -> Rule:
             if total is None:
                 total = part
             elif name in ("cummax", "cummin"):
+                interpreter.note_ties(eqn, total, part)
                 a, b = algebra.order(total), algebra.order(part)
                 total = algebra.select(np.asarray(b > a if name == "cummax" else b < a, dtype=int), [total, part])
             else:
@@ -221,9 +222,11 @@ def _eigh(algebra: Algebra, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
     (A v - lambda v, v'v - 1) in the algebra itself, which yields the digits and the derivatives alike."""
     if math.isinf(algebra.digits):
         raise Unsupported(f"{eqn.primitive.name} (eigenvalues are no rational functions)")
-    a = _cells(algebra, inputs[0])
-    size = len(a)
-    values, vectors = np.linalg.eigh(np.asarray(algebra.order(inputs[0]), dtype=np.float64))
+    given = _cells(algebra, inputs[0])
+    size, lower = len(given), eqn.params.get("lower", True)
+    a = [[given[i][j] if (i >= j) == lower or i == j else given[j][i] for j in range(size)] for i in range(size)]
+    matrix = algebra.order(_joined(algebra, a))
+    values, vectors = np.linalg.eigh(np.asarray(matrix, dtype=np.float64))
     number = lambda x: algebra.constant(np.asarray(float(x)))
     steps = 4 + max(0, math.ceil(math.log2(algebra.digits / 12)))
     pairs = []

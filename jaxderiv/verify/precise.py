@@ -65,13 +65,18 @@ class Precise(Algebra):
 
     def literal(self, x):
         x = np.asarray(x, dtype=np.float64)
-        if x.ndim or not np.isfinite(x):
-            return self.constant(x)
-        meant = snap(float(x))
-        if meant is None:
-            self.kept.add(float(x))
-            return self.constant(x)
-        return _objects(self.context.mpf(meant.numerator) / meant.denominator)
+        out = np.empty(x.shape, dtype=object)
+        out.ravel()[...] = [self._meant(value, number=not x.ndim) for value in x.ravel().tolist()]
+        return out
+
+    def _meant(self, value: float, number: bool):
+        """What a literal stands for. Entries of arrays that stand for no rational are data, exact as they are."""
+        meant = snap(value) if np.isfinite(value) else None
+        if meant is not None:
+            return self.context.mpf(meant.numerator) / meant.denominator
+        if number and np.isfinite(value):
+            self.kept.add(value)
+        return self.context.mpf(value)
 
     def number(self, x, like):
         out = np.empty(np.shape(like), dtype=object)

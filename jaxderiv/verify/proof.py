@@ -31,6 +31,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr
@@ -58,6 +59,7 @@ class Proof:
 
     Attributes:
         reason: why nothing is proved; empty if something is.
+        differs_at: a place near which the sides differ in the field.
         shapes: labels of the shapes at which the sides are the same function.
         drawn: those at which they are so for the drawn labels (0 and 1, signs, classes) only.
         regions: number of different outcomes of the comparisons; uncovered: comparisons with one outcome at all places.
@@ -65,11 +67,12 @@ class Proof:
     """
 
     reason: str = ""
+    differs_at: Place | None = None
     shapes: list[str] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
     regions: int = 0
-    uncovered: list[str] = field(default_factory=list)
+    uncovered: list[str] = field(default_factory=list)  # in words
     degree: int = 0
     draws: int = 0
     depth: int = 1
@@ -93,6 +96,35 @@ class Proof:
         """Of a wrong proof, at most; of the order of what is believed, where the assumption is heuristic."""
         return self.draws * self.degree * 2.0**-_BITS
 
+    @property
+    def words(self) -> str:
+        """What is proved, with its bound and the assumption that this rests on."""
+        plural = lambda count, noun: f"{count} {noun}{'s' * (count != 1)}"
+        bound = f"wrong with a probability of at most {self.probability:.0e}"
+        said = {
+            "rational": bound,
+            "independent exponents": f"{bound}, its exponents being independent",
+            "heuristic": "no bound is known, since its exponents are nested or products",
+        }[self.assumption]
+        text = f"the same function at {plural(len(self.shapes), 'shape')}, in {plural(self.regions, 'region')} ({said})"
+        if self.drawn:
+            text += f"; at {' and '.join(self.drawn)} for the drawn labels only"
+        if self.kept:
+            text += f"; constants taken as they stand: {', '.join(map(repr, sorted(self.kept)[:3]))}"
+        if self.uncovered:
+            text += f"; not covered: {'; '.join(self.uncovered[:3])}"
+        return text
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        return {
+            "shapes": self.shapes, "shapes_for_drawn_labels": self.drawn, "undecided": self.undecided,
+            "regions": self.regions, "not_covered": self.uncovered, "degree": self.degree, "draws": self.draws,
+            "prime_bits": [p.bit_length() for p in PRIMES[: self.depth]], "assumption": self.assumption,
+            "failure_probability": None if self.assumption == "heuristic" else self.probability,
+            "kept_constants": sorted(self.kept),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class _Outcome:
@@ -101,24 +133,25 @@ class _Outcome:
 
 
 def prove(question: Question, places: Sequence[Place], programs: Programs, seed: int = 0) -> Proof:
-    """Compare hand formula and truth in finite fields near every place.
+    """Compare hand formula and truth in finite fields near every place."""
+    proof = Proof()
+    try:
+        with np.errstate(all="ignore"):
+            _prove(proof, question, places, programs, seed)
+    except Unsupported as error:  # without exact arithmetic
+        proof.reason = f"{error} is outside of exact arithmetic"
+    return proof
 
-    Raises:
-        Unsupported: if either program uses what has no exact arithmetic, named.
-    """
-    with np.errstate(all="ignore"):
-        return _prove(question, places, programs, seed)
 
-
-def _prove(question: Question, places: Sequence[Place], programs: Programs, seed: int) -> Proof:
-    proof, regions = Proof(), _Regions(question)
+def _prove(proof: Proof, question: Question, places: Sequence[Place], programs: Programs, seed: int) -> None:
+    regions = _Regions()
     for number, place in enumerate(places):
         bench = _Bench(question, place, programs, proof, regions, seed + 1000 * number)
         outcome, complete = bench.outcome()
         label = place.size_words or place.label
         if outcome.status == "different":
-            proof.reason = f"in exact arithmetic the two sides differ at {label}: {outcome.why}"
-            return proof
+            proof.reason, proof.differs_at = f"in exact arithmetic the two sides differ: {outcome.why}", place
+            return
         if outcome.status == "undecided":
             proof.undecided.append(f"{place.label}: {outcome.why}")
             continue
@@ -126,12 +159,13 @@ def _prove(question: Question, places: Sequence[Place], programs: Programs, seed
         if label not in found:
             found.append(label)
     if not proof.shapes:
-        proof.reason = proof.undecided[0] if proof.undecided else f"only for the labels drawn at {', '.join(proof.drawn)}"
-        return proof
-    proof.regions, proof.uncovered = regions.count, regions.one_sided()
+        drawn = f"for the labels drawn at {' and '.join(proof.drawn)} only"
+        proof.reason = proof.undecided[0] if proof.undecided else drawn
+        return
+    proof.regions = len(regions.signatures)
+    proof.uncovered = regions.uncovered(question, places[0], programs)
     if proof.depth == 2 and "power" not in proof.used and not proof.aligned:
         proof.independent = _independent(question, places[0], programs, seed, labels=bool(proof.drawn))
-    return proof
 
 
 class _Bench:
@@ -180,7 +214,9 @@ class _Bench:
         return _Outcome("undecided", f"the sign of a root is not settled after {matched} draws")
 
     def _draw(self, labels: dict[str, np.ndarray], draw: int) -> tuple[_Outcome, Field]:
-        ways = [(d, a) for d in range(self.proof.depth, len(PRIMES) + 1) for a in ((False, True) if d > 1 else (False,))]
+        ways = [
+            (d, a) for d in range(self.proof.depth, len(PRIMES) + 1) for a in ((False, True) if d > 1 else (False,))
+        ]
         for depth, aligned in ways:
             if aligned and not field.rooted:
                 continue
@@ -202,7 +238,7 @@ class _Bench:
         question, what = self.question, self.question.what
         point = _point(question, self.place, field, labels)
         ties: list[str] = []
-        regions = self.regions.at_place()
+        regions = _Decisions()
         interpreter = Interpreter(field, regions.hook(0))
         hand = interpreter(self.hand, point)
         true = differentiate(self.reference, point, what, field, ties, regions.hook(1))
@@ -265,8 +301,11 @@ def _patterns(question: Question, place: Place, names: list[str]) -> Iterator[di
         if isinstance(domain, by_name["OneHot"]):
             single: list = list(np.eye(shape[-1]))
         else:
-            single = [0.0 if isinstance(domain, by_name["Bit"]) and not isinstance(domain, by_name["Sign"]) else -1.0, 1.0]
-        each.append((np.reshape(rowwise, shape) for rowwise in itertools.product(single, repeat=rows)))
+            single = [
+                0.0 if isinstance(domain, by_name["Bit"]) and not isinstance(domain, by_name["Sign"]) else -1.0,
+                1.0,
+            ]
+        each.append(np.reshape(rowwise, shape) for rowwise in itertools.product(single, repeat=rows))
     for values in itertools.product(*each):
         yield dict(zip(names, values, strict=True))
 
@@ -303,15 +342,11 @@ class _Decisions:
 
 
 class _Regions:
-    """The regions of a question that were covered."""
+    """The regions that were covered."""
 
-    def __init__(self, question: Question):
-        self.question = question
+    def __init__(self) -> None:
         self.signatures: set[tuple] = set()
         self.seen: dict[tuple, set[bool]] = {}
-
-    def at_place(self) -> _Decisions:
-        return _Decisions()
 
     def add(self, found: _Decisions) -> None:
         self.signatures.add(found.signature)
@@ -319,12 +354,14 @@ class _Regions:
             if len(key) == 2:
                 self.seen.setdefault(key, set()).update(np.unique(outcomes).tolist())
 
-    @property
-    def count(self) -> int:
-        return len(self.signatures)
-
-    def one_sided(self) -> list[tuple]:
-        return [(key, outcomes) for key, outcomes in self.seen.items() if len(outcomes) == 1]
+    def uncovered(self, question: Question, place: Place, programs: Programs) -> list[str]:
+        """The comparisons that came out the same everywhere, as a person would write them."""
+        both = programs.hand(question, place), programs.reference(question, place)
+        formulas = [Expressions(program, question.leaves) for program in both]
+        return list(dict.fromkeys(
+            f"{formulas[program][path]} was {'always' if True in outcomes else 'never'} true"
+            for (program, path), outcomes in self.seen.items() if len(outcomes) == 1
+        ))  # fmt: skip
 
 
 # Independence of exponents -----------------------------------------------------------------------------------------
@@ -426,13 +463,3 @@ def _small_combinations(rows: list[tuple], p: int) -> bool:
         inverse = pow(rest[pivot], -1, p)
         basis.append(([x * inverse % p for x in rest], {k: c * inverse % p for k, c in made.items()}, pivot))
     return True
-
-
-def uncovered_words(question: Question, place: Place, programs: Programs, proof: Proof) -> list[str]:
-    """The comparisons that came out the same at every place, as a person would write them."""
-    formulas = [Expressions(program, question.leaves)
-                for program in (programs.hand(question, place), programs.reference(question, place))]  # fmt: skip
-    out = []
-    for (program, path), outcomes in proof.uncovered:
-        out.append(f"{formulas[program][path]} was {'always' if True in outcomes else 'never'} true")
-    return list(dict.fromkeys(out))

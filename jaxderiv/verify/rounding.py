@@ -10,6 +10,7 @@ Source: N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sect
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import ml_dtypes
@@ -49,11 +50,16 @@ class Rounding(Algebra):
     Args:
         dtype: "float64", "float32" or "bfloat16". The values themselves are float64: a stand-in that is close
             enough for a first-order bound.
+        literals_only: the arithmetic is exact; only literals that stand for no rational are rounded.
     """
 
-    def __init__(self, dtype: str = "float64"):
+    def __init__(self, dtype: str = "float64", literals_only: bool = False):
         info = ml_dtypes.finfo(DTYPES[dtype])
         self.unit, self.tiny, self.largest = float(info.eps) / 2, float(info.tiny), float(info.max)
+        self.of_literals = self.unit
+        self.literals_only = literals_only
+        if literals_only:
+            self.unit = self.tiny = 0.0
         self.column = list(DTYPES).index(dtype)
         self.floats = Floats()
 
@@ -68,9 +74,15 @@ class Rounding(Algebra):
 
     def literal(self, x):
         x = np.asarray(x, dtype=np.float64)
-        meant = snap(float(x)) if np.isfinite(x) else None
-        exact = not np.isfinite(x) or (meant is not None and meant.denominator & (meant.denominator - 1) == 0)
-        return Rounded(x, np.asarray(0.0 if exact else self.unit * abs(float(x))))
+
+        def is_exact(value: float) -> bool:
+            meant = snap(value) if np.isfinite(value) else Fraction(0)
+            if meant is None or self.literals_only:
+                return meant is not None or bool(x.ndim)
+            return meant.denominator & (meant.denominator - 1) == 0
+
+        exact = np.reshape([is_exact(v) for v in x.ravel().tolist()], x.shape).astype(bool)
+        return Rounded(x, np.where(exact, 0.0, self.of_literals * np.abs(x)))
 
     def move(self, f, *values):
         parts = zip(*values, strict=True)

@@ -15,7 +15,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 from jaxderiv.verify import atoms
 from jaxderiv.verify.algebra import Floats, Unsupported
 from jaxderiv.verify.dual import Dual
-from jaxderiv.verify.interpreter import Hook, Interpreter, Path
+from jaxderiv.verify.interpreter import Interpreter, Path
 from jaxderiv.verify.question import Place, Programs, Question
 
 _STEPS = 12

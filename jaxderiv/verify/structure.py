@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
 
 
-def take(algebra: Algebra, values: list[Value], shapes: list[tuple[int, ...]], ids: np.ndarray) -> Value:
-    """The entries of the values, flattened and joined, at these positions; NaN where a position is negative."""
+def take(
+    algebra: Algebra, values: list[Value], shapes: list[tuple[int, ...]], ids: np.ndarray, fill: float = np.nan
+) -> Value:
+    """The entries of the values, flattened and joined, at these positions; `fill` where a position is negative."""
 
     def pick(*arrays: np.ndarray) -> np.ndarray:
         flat = [a.reshape(-1, *a.shape[len(s) :]) for a, s in zip(arrays, shapes, strict=True)]
@@ -34,7 +36,7 @@ def take(algebra: Algebra, values: list[Value], shapes: list[tuple[int, ...]], i
 
     out = algebra.move(pick, *values)
     if (ids < 0).any():
-        out = algebra.select((ids < 0).astype(int), [out, algebra.constant(np.full(ids.shape, np.nan))])
+        out = algebra.select((ids < 0).astype(int), [out, algebra.constant(np.full(ids.shape, fill))])
     return out
 
 
@@ -137,7 +139,9 @@ def _rearrange(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -> 
         with jax.enable_x64(True):
             out = eqn.primitive.bind(*(jnp.asarray(x) for x in operands), **eqn.params)
         positions = [np.asarray(x) for x in (out if eqn.primitive.multiple_results else [out])]
-    return [take(interpreter.algebra, values, shapes, ids) for ids in positions]
+    given = eqn.params.get("fill_value")
+    fill = np.nan if given is None else float(given)
+    return [take(interpreter.algebra, values, shapes, ids, fill) for ids in positions]
 
 
 def _flat_last(algebra: Algebra, x: Value, axes: tuple[int, ...]) -> Value:
@@ -182,7 +186,8 @@ def _reduce_extreme(sign: int, position: bool) -> Rule:
             return [index.astype(atoms.dtype(eqn.outvars[0]))]
         best = _along_last(algebra, flat, index[..., None])
         spread = algebra.move(lambda a: np.repeat(a, algebra.shape(flat)[-1], axis=index.ndim), best)
-        if algebra.varies(flat) and np.any(np.sum(algebra.ties(flat, spread), axis=-1) > 1):
+        tied = algebra.ties(flat, spread) & (np.arange(algebra.shape(flat)[-1]) != index[..., None])
+        if algebra.varies(flat) and tied.any():
             interpreter.ties.append(eqn.primitive.name)
         return [algebra.move(lambda a: a[(slice(None),) * index.ndim + (0,)], best)]
 
@@ -199,10 +204,8 @@ def _sort(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -> list[
     for row in np.ndindex(*keys[0].shape[:-1]):
         ranks = [tuple(k[row][i] for k in keys) for i in range(keys[0].shape[-1])]
         index[row] = sorted(range(len(ranks)), key=ranks.__getitem__)
-    if floats[0] and algebra.varies(inputs[0]):
-        ranked = np.take_along_axis(keys[0], index, axis=-1)
-        if (ranked[..., 1:] == ranked[..., :-1]).any():
-            interpreter.ties.append("sort")
+    if floats[0]:
+        _note_equal_neighbours(interpreter, eqn, _along_last(algebra, _flat_last(algebra, inputs[0], (axis,)), index))
 
     def follow(a: np.ndarray) -> np.ndarray:
         a = np.moveaxis(a, axis, index.ndim - 1)
@@ -212,13 +215,25 @@ def _sort(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -> list[
     return [algebra.move(follow, x) if f else follow(np.asarray(x)) for x, f in zip(inputs, floats, strict=True)]
 
 
+def _note_equal_neighbours(interpreter: Interpreter, eqn: JaxprEqn, ranked: Value) -> None:
+    """A tie where two numbers that follow one another in a ranking (along the last axis) are equal."""
+    algebra = interpreter.algebra
+    last = len(algebra.shape(ranked)) - 1
+    at = lambda part: algebra.move(lambda a: a[(slice(None),) * last + (part,)], ranked)
+    if algebra.varies(ranked) and algebra.ties(at(slice(1, None)), at(slice(None, -1))).any():
+        interpreter.ties.append(eqn.primitive.name)
+
+
 def _top_k(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
     algebra, count = interpreter.algebra, eqn.params["k"]
     order = algebra.order(inputs[0])
-    index = np.empty((*order.shape[:-1], count), dtype=int)
+    index = np.empty(order.shape, dtype=int)
     for row in np.ndindex(*order.shape[:-1]):
         descending = [-entry for entry in order[row]]
-        index[row] = sorted(range(len(descending)), key=descending.__getitem__)[:count]
+        index[row] = sorted(range(len(descending)), key=descending.__getitem__)
+    # the first one that is left out may be as large as the last one that is not
+    _note_equal_neighbours(interpreter, eqn, _along_last(algebra, inputs[0], index[..., : count + 1]))
+    index = index[..., :count]
     return [_along_last(algebra, inputs[0], index), index.astype(np.int32)]
 
 

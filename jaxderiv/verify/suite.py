@@ -9,10 +9,11 @@ import numpy as np
 
 from jaxderiv.derivation import Claim, Derivation, arguments, describe
 from jaxderiv.domains import by_name
-from jaxderiv.verify.examine import Sweep, examine, sweep
+from jaxderiv.verify.examine import examine
 from jaxderiv.verify.places import places
 from jaxderiv.verify.question import Programs, Question
 from jaxderiv.verify.shrink import literal
+from jaxderiv.verify.sweep import Sweep, sweep
 from jaxderiv.verify.truth import Derivative
 from jaxderiv.verify.verdict import Result
 

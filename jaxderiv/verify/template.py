@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,9 +28,12 @@ _LADDERS = (
     ("Sign",),
 )
 _LARGE = 20_000  # numbers
+_MOST_AXES = 7  # of one size that are told apart
 _CONTINUOUS = ("Symmetric", "PositiveDefinite", "Simplex", "Positive", "UnitInterval")
 
 Domains = dict[str, Domain]
+Axis = tuple[int, int]  # which leaf, which of its axes
+Accepts = Callable[[list], bool]  # whether arrays of these shapes and dtypes do
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,23 @@ class Leaf:
         return bool(jnp.issubdtype(self.value.dtype, jnp.floating))
 
 
+@dataclass(frozen=True)
+class Dimension:
+    """Axes of the arrays that have one size and vary together, called after the first of them."""
+
+    name: str
+    size: int
+    axes: tuple[Axis, ...]
+
+
+Sizing = Mapping[Dimension, int]
+
+
 class Template:
     """The example arguments, flattened.
+
+    Attributes:
+        dimensions: the axes that are longer than one, by size; see `refined`.
 
     Args:
         function: whose parameter names call the arguments.
@@ -64,6 +84,12 @@ class Template:
             for path, value in paths:
                 label = name + jax.tree_util.keystr(path)
                 self.leaves.append(Leaf(label, _number_array(label, value, position == 0), position == 0))
+        axes: dict[int, list[Axis]] = {}
+        for index, leaf in enumerate(self.leaves):
+            for axis, size in enumerate(leaf.value.shape):
+                if size > 1:
+                    axes.setdefault(size, []).append((index, axis))
+        self.dimensions = tuple(self._dimension(size, tuple(found)) for size, found in axes.items())
         if not any(leaf.parameter for leaf in self.leaves):
             raise InputError(f"{self.names[0]}, the argument to differentiate in, holds no array")
 
@@ -85,53 +111,95 @@ class Template:
         return sum(leaf.value.size for leaf in self.leaves) > _LARGE
 
     # Sizes ---------------------------------------------------------------------------------------------------
-    def groups(self) -> dict[int, str]:
-        """Sizes above one that occur, and what each is called: by the first axis that has it."""
-        out: dict[int, str] = {}
-        for leaf in self.leaves:
-            for axis, size in enumerate(leaf.value.shape):
-                if size > 1:
-                    out.setdefault(size, f"len({leaf.name})" if axis == 0 else f"{leaf.name}.shape[{axis}]")
+    def refined(self, accepts: Accepts) -> Template:
+        """The same with dimensions as fine as the function allows: axes of equal size vary together only where it
+        does not take them apart."""
+        finer: list[Dimension] = []
+        for dimension in self.dimensions:
+            rest = list(dimension.axes)
+            while rest:
+                block = self._together(rest, dimension.size, accepts) if len(rest) <= _MOST_AXES else tuple(rest)
+                finer.append(self._dimension(dimension.size, block))
+                rest = [axis for axis in rest if axis not in block]
+        out = copy.copy(self)
+        out.dimensions = tuple(finer)
         return out
 
-    def least(self, size: int) -> int:
-        """How small an axis may become: labels in an integer array must stay within the axis that they index."""
+    def _together(self, axes: list[Axis], size: int, accepts: Accepts) -> tuple[Axis, ...]:
+        """The fewest of these axes, the first among them, that may change while the others stay."""
+        first, others = axes[0], axes[1:]
+        for count in range(len(others)):
+            for more in itertools.combinations(others, count):
+                block = self._dimension(size, (first, *more))
+                if accepts(self._structs({block: self._other(block)})):
+                    return block.axes
+        return tuple(axes)
+
+    def _dimension(self, size: int, axes: tuple[Axis, ...]) -> Dimension:
+        leaf, axis = min(axes)
+        name = self.leaves[leaf].name
+        return Dimension(f"len({name})" if axis == 0 else f"{name}.shape[{axis}]", size, axes)
+
+    def least(self, dimension: Dimension) -> int:
+        """How small a dimension may become: labels in an integer array must stay within the axis that they index."""
         least = 1
-        for leaf in self.leaves:
-            if leaf.is_float or leaf.value.dtype == bool or size in leaf.value.shape:
+        for index, leaf in enumerate(self.leaves):
+            own = any(index == i for i, _ in dimension.axes)
+            if leaf.is_float or leaf.value.dtype == bool or own:
                 continue
             labels = int(leaf.value.max()) + 1
-            if leaf.value.min() >= 0 and labels <= size:
+            if leaf.value.min() >= 0 and labels <= dimension.size:
                 least = max(least, labels)
         return least
 
-    def resized(self, sizes: Mapping[int, int]) -> list[tuple[int, ...]]:
-        return [tuple(sizes.get(s, s) for s in leaf.value.shape) for leaf in self.leaves]
+    def resized(self, sizes: Sizing) -> list[tuple[int, ...]]:
+        new = {axis: size for dimension, size in sizes.items() for axis in dimension.axes}
+        return [
+            tuple(new.get((i, axis), s) for axis, s in enumerate(leaf.value.shape))
+            for i, leaf in enumerate(self.leaves)
+        ]
 
-    def shapes(self, accepts: Callable[[list], bool]) -> dict[str, dict[int, int]]:
-        """Labelled changes of sizes that the function accepts: a home of coprime sizes first, then edges."""
-        groups = self.groups()
-        template = lambda sizes: [
+    def _structs(self, sizes: Sizing) -> list[jax.ShapeDtypeStruct]:
+        return [
             jax.ShapeDtypeStruct(shape, jnp.float64 if leaf.is_float else leaf.value.dtype)
             for shape, leaf in zip(self.resized(sizes), self.leaves, strict=True)
         ]
-        free = [s for s in sorted(groups, reverse=True) if accepts(template({s: _other(s, groups, self.least(s))}))]
-        home = dict(zip(free, _coprime(free, groups, self), strict=True))
-        labelled = {"coprime sizes": home}
-        for size in free:
-            small = max(self.least(size), 1)
-            labelled[f"{groups[size]} = {small}"] = home | {size: small}
+
+    def shapes(self, accepts: Accepts) -> dict[str, Sizing]:
+        """Labelled changes of sizes that the function accepts: a home of coprime sizes first, then edges."""
+        by_size = sorted(self.dimensions, key=lambda d: -d.size)
+        free = [d for d in by_size if accepts(self._structs({d: self._other(d)}))]
+        home = dict(zip(free, self._coprime(free), strict=True))
+        labelled: dict[str, Sizing] = {"coprime sizes": home}
+        for dimension in free:
+            small = self.least(dimension)
+            labelled[f"{dimension.name} = {small}"] = home | {dimension: small}
         if len(free) > 1:
             turned = dict(zip(free, reversed(list(home.values())), strict=True))
-            if all(turned[s] >= self.least(s) for s in free):
+            if all(turned[d] >= self.least(d) for d in free):
                 labelled["sizes in the other order"] = turned
-        return {label: sizes for label, sizes in labelled.items() if accepts(template(sizes))}
+        return {label: sizes for label, sizes in labelled.items() if accepts(self._structs(sizes))}
 
-    def named(self, sizes: Mapping[int, int]) -> Sizes:
-        return {name: sizes.get(size, size) for size, name in self.groups().items()}
+    def named(self, sizes: Sizing) -> Sizes:
+        return {dimension.name: sizes.get(dimension, dimension.size) for dimension in self.dimensions}
+
+    def _other(self, dimension: Dimension) -> int:
+        """Another size, different from all that occur."""
+        taken = {d.size for d in self.dimensions}
+        return next(s for s in range(max(2, self.least(dimension)), 10**6) if s not in taken)
+
+    def _coprime(self, free: list[Dimension]) -> list[int]:
+        """New sizes: distinct, pairwise coprime, different from the sizes that cannot vary."""
+        taken = [d.size for d in self.dimensions if d not in free]
+        out: list[int] = []
+        for dimension in free:
+            least = self.least(dimension)
+            fits = lambda s, least=least: s >= least and s not in taken and all(math.gcd(s, o) == 1 for o in out)
+            out.append(next(s for s in (*_POOL, *range(19, 10**6)) if fits(s)))
+        return out
 
     # Points --------------------------------------------------------------------------------------------------
-    def draw(self, rng: np.random.Generator, sizes: Mapping[int, int], domains: Domains) -> dict[str, np.ndarray]:
+    def draw(self, rng: np.random.Generator, sizes: Sizing, domains: Domains) -> dict[str, np.ndarray]:
         """Values of these sizes: floats from their domains (reals unless told), others from the example's values."""
         out = {}
         for leaf, shape in zip(self.leaves, self.resized(sizes), strict=True):
@@ -150,9 +218,7 @@ class Template:
         move = lambda x: x * (1 + rng.integers(-8, 9, x.shape) / 128)
         return {leaf.name: move(own[leaf.name]) if leaf.is_float else own[leaf.name] for leaf in self.leaves}
 
-    def places(
-        self, shapes: dict[str, dict[int, int]], domains: Domains, seed: int, edges: bool = True
-    ) -> Iterator[Place]:
+    def places(self, shapes: dict[str, Sizing], domains: Domains, seed: int, edges: bool = True) -> Iterator[Place]:
         rng = np.random.default_rng(seed)
         for number, (label, sizes) in enumerate(shapes.items()):
             for point in range(3 if number == 0 else 1):
@@ -168,7 +234,7 @@ class Template:
         if not self.large and all(domain.holds_exactly(own[name]) for name, domain in domains.items()):
             yield Place("the example's values", "own", self.named({}), own)
 
-    def _edges(self, rng: np.random.Generator, sizes: Mapping[int, int], domains: Domains) -> Iterator[Place]:
+    def _edges(self, rng: np.random.Generator, sizes: Sizing, domains: Domains) -> Iterator[Place]:
         for edge in ("zero", "huge", "tiny"):
             values, changed = self.draw(rng, sizes, domains), False
             for leaf, shape in zip(self.leaves, self.resized(sizes), strict=True):
@@ -245,19 +311,3 @@ def _number_array(name: str, value: Any, parameter: bool) -> np.ndarray:
         where = np.argwhere(~np.isfinite(np.asarray(array, np.float64)))[0].tolist()
         raise InputError(f"{name} holds {array[tuple(where)]} at {where}; give finite example values")
     return array
-
-
-def _other(size: int, groups: dict[int, str], least: int) -> int:
-    """Another size, different from all that occur."""
-    return next(s for s in range(max(2, least), 10**6) if s not in groups)
-
-
-def _coprime(free: list[int], groups: dict[int, str], template: Template) -> list[int]:
-    """New sizes: distinct, pairwise coprime, different from the sizes that cannot vary."""
-    taken = [s for s in groups if s not in free]
-    out: list[int] = []
-    for size in free:
-        least = template.least(size)
-        fits = lambda s, least=least: s >= least and s not in taken and all(math.gcd(s, o) == 1 for o in out)
-        out.append(next(s for s in (*_POOL, *range(19, 10**6)) if fits(s)))
-    return out
