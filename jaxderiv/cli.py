@@ -43,13 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"jaxderiv {options.command}: {error}", file=sys.stderr)
         return UNUSABLE
-    except KeyboardInterrupt:
-        print(f"\njaxderiv {options.command}: interrupted; no file was written", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # `jaxderiv list | head`: nobody reads on. Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except (OSError, SyntaxError) as error:
+        print(f"jaxderiv {options.command}: {error}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print(f"\njaxderiv {options.command}: interrupted; no file was written", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

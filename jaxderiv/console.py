@@ -102,10 +102,10 @@ def writable(path: Path) -> Path:
 
 def write(path: Path, text: str) -> None:
     """Write a file as a whole: it is never there in part, and an interrupted run leaves what was there before."""
-    path = path.resolve()  # of a link, the file that it points to
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
         path.write_text(text, encoding="utf-8")
         return
+    path = path.resolve()  # of a link, the file that it points to
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")

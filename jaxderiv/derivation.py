@@ -8,6 +8,7 @@ Symbols are matched by name: declared once with a domain, then used by every lin
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import importlib
 import importlib.util
@@ -49,7 +50,10 @@ def equals(left: Formula) -> Callable[[Line], Line]:
 
     def claim(right: Line) -> Line:
         if not inspect.isfunction(right):
-            raise DerivationError(f"@equals stands above a function; it stands above {right!r}")
+            name = getattr(right, "__name__", repr(right))
+            raise DerivationError(
+                f"@equals stands above a {type(right).__name__} ({name}); it takes a plain def, with nothing between"
+            )
         _LEFT[right] = left
         return right
 
@@ -73,6 +77,7 @@ class Claim:
         of: for a derivative of the loss: the names of the parameters that it is taken in (two for one block of
             the Hessian); of an hvp, all parameters.
         directions: of an hvp, the names of its directions.
+        left_code: of a line, its left side as the file has it.
     """
 
     derivation: str
@@ -83,6 +88,7 @@ class Claim:
     statement: str
     of: tuple[str, ...] = ()
     directions: tuple[str, ...] = ()
+    left_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,28 @@ class _Reader:
         """A rule of the catalogue, which in a user's own file is only worth a note. Errors of form come first."""
         self.notes.append(f"{where}: {what}. {cure}")
 
+    def _plain_functions(self) -> None:
+        """Lines and losses are functions as they were written: not jitted, not partial, not defined twice."""
+        for name, value in vars(self.module).items():
+            if getattr(value, "__qualname__", "") == "equals.<locals>.claim":
+                raise self.error(name, "its @equals has no left side", "Write @equals(jax.grad(loss)) above it")
+            wrapped = getattr(value, "__wrapped__", None)
+            if not inspect.isfunction(value) and (name == "loss" or wrapped in self.lines):
+                raise self.error(
+                    name, f"it is a {type(value).__name__}, not a function",
+                    "Write def without a decorator but @equals: jaxderiv compiles it where that helps",
+                )  # fmt: skip
+        try:
+            tree = ast.parse(inspect.getsource(self.module))
+        except (OSError, TypeError, SyntaxError):
+            return
+        names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        for name in names:
+            if names.count(name) > 1:
+                raise self.error(name, "two functions have this name", "Give each its own")
+
     def derivation(self) -> Derivation:
+        self._plain_functions()
         text = inspect.getdoc(self.module) or ""
         if not text:
             self.demand("module", "it has no docstring", "Say what is derived, the conventions and the source")
@@ -224,6 +251,10 @@ class _Reader:
                 ) from None
             for name, annotation in annotations.items():
                 domain = domain_of(annotation)
+                if inspect.isclass(annotation) and issubclass(annotation, Domain):
+                    kind = annotation.__name__
+                    cure = f"Write {name}: {kind}[Array, d], or {kind}[Array, ()] for a number"
+                    raise self.error(function.__name__, f"{name}: {kind} lacks a shape", cure)
                 if domain is None or name == "return":
                     continue
                 if symbols.setdefault(name, domain) != domain:
@@ -242,7 +273,10 @@ class _Reader:
         if not names:
             raise self.error("loss", "it has no argument", "Its first argument is the parameter")
         given = getattr(self.module, "parameters", names[:1])
-        parameters = (given,) if isinstance(given, str) else tuple(given)
+        parameters = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, tuple | list) else ()
+        if not parameters or len(set(parameters)) < len(parameters):
+            cure = f"Write different arguments of the loss, as ({names[0]!r},)"
+            raise self.error("parameters", f"it is {given!r}", cure)
         if unknown := [name for name in parameters if name not in names]:
             raise self.error(
                 "parameters", f"{', '.join(unknown)} is no argument of loss{names}", "Name arguments of the loss"
@@ -280,7 +314,8 @@ class _Reader:
     def _claims(self, loss: types.FunctionType | None, parameters: tuple[str, ...]) -> Iterator[Claim]:
         for line in sorted(self.lines, key=lambda line: line.__code__.co_firstlineno):
             name, before = line.__name__, self.lines[line]
-            yield Claim(self.name, name, "line", line, before, f"{name} = {describe(before)}")
+            code = _left_code(line) or describe(before)
+            yield Claim(self.name, name, "line", line, before, f"{name} = {code.replace('jax.', '')}", left_code=code)
         if loss is None:
             return
         names, several = arguments(loss), len(parameters) > 1
@@ -299,6 +334,7 @@ class _Reader:
             yield Claim(self.name, f"{name} ({what})", kind, right, left, f"{name} = {what}", of)
         if (hvp := self.functions.get("hvp")) is not None:
             yield self._hvp_claim(loss, hvp, parameters)
+        self._no_claim_is_missed((*wanted, *blocks, "hvp"), loss)
         if missing := [name for name in wanted if name not in self.functions]:
             self.demand("module", f"it has no {' or '.join(missing)}", "Derive the gradient in every parameter")
         derived = any(name in self.functions for name in blocks) or "hvp" in self.functions
@@ -307,6 +343,19 @@ class _Reader:
             self.demand(
                 "module", "it has no hessian and no hvp", 'Derive one, or say why not: no_hessian = "the reason"'
             )
+
+    def _no_claim_is_missed(self, claims: tuple[str, ...], loss: types.FunctionType) -> None:
+        """A function with a name like a claim's would look verified and be none."""
+        for name, function in self.functions.items():
+            if name in claims or function is loss or function in self.lines:
+                continue
+            near = difflib.get_close_matches(name, claims, n=1, cutoff=0.8)
+            if near or name.startswith(("gradient", "hessian", "hvp")):
+                cure = f"Did you mean {near[0]}? " if near else f"The claims are {', '.join(claims)}. "
+                raise self.error(
+                    name, "by its name it claims a derivative, and nothing checks it",
+                    cure + "Else put @equals(...) above it, or begin its name with _",
+                )  # fmt: skip
 
     def _hvp_claim(self, loss: Formula, hvp: Formula, parameters: tuple[str, ...]) -> Claim:
         count, names = len(parameters), arguments(hvp)
@@ -331,18 +380,35 @@ class _Reader:
         templates = [jax.ShapeDtypeStruct(shapes[name], jnp.result_type(float)) for name in names]
         try:
             out = jax.eval_shape(loss, *templates)
+        except UNTRACEABLE as error:
+            raise self.error("loss", "JAX cannot trace it", untraceable_words(error)) from error
         except Exception as error:
             raise self.error(
                 "loss",
                 f"it does not take its declared shapes {shapes} ({_first_line(error)})",
                 "Mend it or its domains",
             ) from error
+        if getattr(out, "shape", None) == () and not jnp.issubdtype(out.dtype, jnp.floating):
+            raise self.error("loss", f"it returns {out.dtype}", "A derivative is taken of floats: return one")
         if getattr(out, "shape", None) != ():
             raise self.error(
                 "loss",
                 f"it returns shape {getattr(out, 'shape', out)}, not a scalar",
                 "Sum or average over observations",
             )
+
+
+# What JAX raises when a function needs values while it is traced, as NumPy functions and Python branches do.
+UNTRACEABLE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
+
+
+def untraceable_words(error: Exception) -> str:
+    """Why JAX could not trace a function, in its author's terms."""
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "it calls NumPy on its arguments; write jnp for np"
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return "it branches on values with Python's if, and or or; write jnp.where"
+    return "it needs the values of its arguments, as float(x) or range(x) do"
 
 
 def hessian_vector_product(loss: Formula, parameters: tuple[str, ...], directions: tuple[str, ...]) -> Formula:
@@ -380,6 +446,18 @@ def describe(formula: Formula) -> str:
     kinds = {"gradient of": "grad", "vectorized": "vmap", "jacobian of": "jacobian", "hessian of": "hessian"}
     kind = next((short for long, short in kinds.items() if doc.startswith(long)), "")
     return f"{kind}({describe(inner)})" if kind else describe(inner)
+
+
+def _left_code(line: types.FunctionType) -> str:
+    """What stands in the brackets of ``@equals(...)`` above a line."""
+    try:
+        (function,) = ast.parse(textwrap.dedent(inspect.getsource(line))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return ""
+    for decorator in getattr(function, "decorator_list", ()):
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "equals":
+            return ", ".join(map(ast.unparse, (*decorator.args, *(k.value for k in decorator.keywords))))
+    return ""
 
 
 def _code_of(formula: Formula) -> str:

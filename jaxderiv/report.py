@@ -52,6 +52,9 @@ class Report:
         """Restrictions of the arguments under which the formulas are right, if they need any."""
         return tuple(dict.fromkeys(h for r in self.results for h in r.hypotheses))
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     def __str__(self) -> str:
         return "\n\n".join(describe(r) for r in self.results)
 

@@ -194,7 +194,7 @@ def test_a_wrong_line_is_named_with_everything_about_it(checked):
     # The Hessian is right; it is refuted only as the derivative of a wrong gradient, and not told twice.
     assert found.stdout.count("worst entry") == 1
     assert "hessian is the hessian of the loss, as it should be." in found.stdout
-    assert [r["verdict"] for r in results] == ["refuted", "refuted", "refuted", "agrees"]
+    assert [r["verdict"] for r in results] == ["refuted", "refuted", "refuted", "proved"]
 
 
 @pytest.mark.parametrize("name", ["right", "wrong"])
@@ -295,7 +295,7 @@ def test_show():
         "gradient(w, X, y)",
         "return X.T @ ",
         "∇L = 1/n Xᵀ (Xw - y)",
-        "agrees with grad(loss)",
+        "proved: grad(loss)",
         "The Hessian ---",
     ):
         assert word in found.stdout

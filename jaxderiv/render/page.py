@@ -12,6 +12,9 @@ from jaxderiv.verify.pool import Outcome
 from jaxderiv.verify.verdict import Result, Verdict
 
 
+_JOINED = {Verdict.PROVED: " equal to ", Verdict.AGREES: " with ", Verdict.REFUTED: " against "}
+
+
 def function_of(result: Result) -> str:
     """The name of the function that a claim is about: ``gradient (gradient of the loss)`` is about ``gradient``."""
     return result.claim.partition(" ")[0]
@@ -43,9 +46,7 @@ def _verdicts(function: Function, results: Sequence[Result], paint: Paint) -> li
         against = result.statement.partition(" = ")[2] or result.statement
         if result.claim != function.name:  # a derivative of the loss
             against = f"the {against}"
-        said = (
-            " with " if result.verdict is Verdict.AGREES else " against " if result.verdict is Verdict.REFUTED else ": "
-        )
+        said = _JOINED.get(result.verdict, ": ")
         text = f"{word(result)}{said}{against}"
         if result.verdict is Verdict.REFUTED and result.diagnosis:
             text += f"; {result.diagnosis}"
@@ -95,7 +96,10 @@ def _inherited(name: str, wrong: Result, right: Result) -> str:
 
 def verdict_of(results: Sequence[Result], took: str = "") -> str:
     """The outcome in one sentence."""
-    count = plural(len(results), "claim") + took
+    proved = sum(result.verdict is Verdict.PROVED for result in results)
+    count = plural(len(results), "claim") + took + (f", {proved} of them proved" if proved else "")
+    if not results:
+        return "Nothing was verified."
     unexpected = sum(not result.as_expected for result in results)
     unsure = sum(result.verdict is Verdict.INCONCLUSIVE for result in results)
     if unexpected:

@@ -43,7 +43,8 @@ def describe(result: Result, paint: Paint = plain, evidence: bool = True) -> str
         if result.hypotheses:
             lines += indented(f"It holds if {' and '.join(result.hypotheses)}.")
         if evidence:
-            lines += [line for one in result.evidence for line in indented(f"{one.kind}: {one.text}")]
+            told = [one for one in result.evidence if one.text != result.reason]
+            lines += [line for one in told for line in indented(f"{one.kind}: {one.text}")]
     lines += [line for note in result.notes for line in indented(f"note: {note}")]
     return "\n".join(lines)
 
@@ -59,14 +60,15 @@ def _refutation(result: Result) -> Iterator[str]:
     yield from _labelled("where", result.reason)
     example = result.counterexample
     if example is not None and example.entry:
-        yield f"{'  worst entry':{_LABEL}}{example.entry}  formula  {number(example.hand_entry)}"
-        yield f"{'':{_LABEL + len(example.entry)}}  truth    {number(example.true_entry)}"
+        formula, truth = (number(x) for x in (example.hand_entry, example.true_entry))
+        if formula == truth:  # up to ten digits
+            formula, truth = repr(example.hand_entry), repr(example.true_entry)
+        yield f"{'  worst entry':{_LABEL}}{example.entry}  formula  {formula}"
+        yield f"{'':{_LABEL + len(example.entry)}}  truth    {truth}"
         if count := _differing(example):
             yield from _labelled("entries", f"{count} in the example below")
     if result.diagnosis:
         yield from _labelled("probably", result.diagnosis)
-    if result.hypotheses:
-        yield from _labelled("given", " and ".join(result.hypotheses))
     if example is not None:
         yield "  to see it:"
         yield ""

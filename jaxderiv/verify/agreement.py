@@ -81,7 +81,7 @@ class _Bench:
         self.args = question.arguments(place)
         self.program, self.reference = programs.hand(question, place), programs.reference(question, place)
         self.opaque = question in programs.opaque
-        self._hand: dict[int, tuple[Leaves, set[float]]] = {}
+        self._hand: dict[float, tuple[Leaves, set[float]]] = {}
 
     def hand(self, algebra: Precise) -> Leaves:
         """The hand formula's entries, computed once at every precision."""
@@ -212,6 +212,8 @@ def _compare(place: Place, hand: Truth, true: Truth, allowance: Leaves | None, c
     make = lambda status, reason="", wrong=None: Judgement(place, status, reason, hand, true, wrong, digits, kept)
     if not true.decided:
         return make("undecided", "the true value is not finite or not settled here")
+    if not hand.decided and true.kink:
+        return make("undecided", f"a kink ({true.kink}); the formula is not finite here")
     if not hand.decided:
         return make("differs", "the formula is not finite here", [~k for k in hand.known])
     wrong, blurred = [], False

@@ -25,7 +25,7 @@ class Unsupported(Exception):
 
 
 class Algebra:
-    """Numbers and what can be done with arrays of them. Subclasses: `Floats`, `Precise`, `Rounding`, `Field`, `Dual`."""
+    """Numbers and what can be done with arrays of them: `Floats`, `Precise`, `Rounding`, `Field`, `Dual`."""
 
     orders = 0  # of derivatives that a value carries
     digits: float = 16  # decimal digits that a value holds; infinite if it is exact

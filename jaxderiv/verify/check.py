@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxderiv.derivation import UNTRACEABLE, untraceable_words
 from jaxderiv.domains import Domain
 from jaxderiv.errors import InputError
 from jaxderiv.verify.diagnosis import Diagnosis
 from jaxderiv.verify.examine import examine
 from jaxderiv.verify.form import same_numbers, structure_problem
-from jaxderiv.verify.interpreter import UNTRACEABLE
-from jaxderiv.verify.question import Place, Programs, Question, untraceable_words
+from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.shrink import literal
 from jaxderiv.verify.sweep import Sweep, said, sweep
 from jaxderiv.verify.template import Domains, Template
@@ -26,6 +26,7 @@ from jaxderiv.verify.verdict import Counterexample, Result, Verdict
 Tried = tuple[Sweep, list[str]]  # a sweep under hypotheses, in words
 
 _MOST_TRIED = 4  # hypotheses under which a refuted formula is looked at again
+_MOST_HELD = 5000  # numbers that function or formula may close over
 KINDS = ("gradient", "hessian", "hvp", "jacobian", "vjp")
 _ONES = {"gradient": "the gradient", "hessian": "the Hessian", "hvp": "the Hessian-vector product",
          "jacobian": "the Jacobian", "vjp": "the vector-Jacobian product"}  # fmt: skip
@@ -36,6 +37,8 @@ def check_formulas(
 ) -> list[Result]:
     """A verdict on every formula; see `jaxderiv.check`, which documents arguments and errors."""
     _validate(function, args, formulas)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed is {seed!r}; allowed: a whole number from 0 on")
     template = Template(function, args)
     outputs = _outputs(function, template, formulas)
     given = template.given(domains)
@@ -66,6 +69,9 @@ def _outputs(function: Callable, template: Template, formulas: dict[str, Callabl
             result = jax.tree.leaves(function(*template.rebuild(arrays)))
         except Exception as error:
             raise InputError(f"the function raises at the example arguments: {said(error)}") from error
+    for x in result:
+        if not isinstance(x, jax.Array | np.ndarray | np.generic | int | float):
+            raise InputError(f"the function returns {x!r}, a {type(x).__name__}; a derivative is taken of floats")
     shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.asarray(x).dtype) for x in result]
     scalar = [k for k in ("gradient", "hessian", "hvp") if k in formulas]
     if scalar and (len(shapes) != 1 or shapes[0].shape != ()):
@@ -99,6 +105,7 @@ class _Claim:
         leaves = template.leaves
         names = [leaf.name for leaf in leaves]
         of = tuple(i for i, leaf in enumerate(leaves) if leaf.parameter)
+        self.narrow = {np.dtype(leaf.value.dtype) for leaf in leaves if leaf.parameter}
         self.extra: list[str] = []
         self.fixed: list[str] = []  # shapes that the function takes and the formula does not
         if kind == "hvp":
@@ -115,7 +122,7 @@ class _Claim:
             statement=f"{kind} is {_ONES[kind]} of {self.name} in {template.names[0]}",
             leaves=self.names, floating=frozenset(leaf.name for leaf in leaves if leaf.is_float) | set(self.extra),
             hand=self._hand, auto=self._auto, base=self._base, what=self.what, left=f"{_ONES[kind]} of {self.name}",
-            domains={}, script=self._script,
+            domains={}, script=self._script, narrow=frozenset(self.narrow),
         )  # fmt: skip
 
     def _script(self, values: dict[str, np.ndarray]) -> str:
@@ -192,7 +199,9 @@ class _Claim:
                 want = jax.eval_shape(self._auto, *leaves)
             except UNTRACEABLE as error:
                 return self._inconclusive(f"{self.name} cannot be traced: {untraceable_words(error)}")
-        problem = structure_problem(result, want)
+            except Exception as error:
+                raise InputError(f"JAX cannot differentiate {self.name}: {said(error)}") from error
+        problem = structure_problem(result, want, self.narrow)
         if problem is None:
             return None
         got = jax.tree.leaves(result)
@@ -227,6 +236,11 @@ class _Claim:
             return self._inconclusive(f"the function cannot be traced ({said(error)})")
         if "coprime sizes" not in shapes:
             shapes = {"the example's shape": {}}
+        if (held := self._held()) > _MOST_HELD:
+            return self._inconclusive(
+                f"function and formula hold {held} numbers of their own: pass the data as arguments of both, so that "
+                "smaller draws can stand for them"
+            )
         free = self._sweep(shapes, given, seed)
         if _good(free):
             return self._finish(free, [f"{n} {d.words}" for n, d in given.items()])
@@ -245,6 +259,21 @@ class _Claim:
                 if getattr(tried[-1].diagnosis, "cause", "unknown") != "unknown":
                     return tried[-1]
         return tried[0] if tried else self._finish(free, [])
+
+    def _held(self) -> int:
+        """How many numbers function and formula close over."""
+        values = self._extended(self.template.own(), np.random.default_rng(0))
+        args = [values[name] for name in self.names]
+        programs = [Programs().get(f, args) for f in (self._base, self._hand) if not self._opaque(f, args)]
+        return max((sum(np.size(c) for c in program.consts) for program in programs), default=0)
+
+    @staticmethod
+    def _opaque(f: Callable, args: list[np.ndarray]) -> bool:
+        try:
+            jax.eval_shape(f, *args)
+        except Exception:
+            return True
+        return False
 
     def _accepts(self, leaves: list) -> bool:
         with jax.enable_x64(True):
@@ -272,7 +301,7 @@ class _Claim:
                 return True
             except Exception:
                 return False
-        return structure_problem(got, want) is None
+        return structure_problem(got, want, self.narrow) is None
 
     def _extended(self, values: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """With directions or cotangents, drawn."""
@@ -291,7 +320,8 @@ class _Claim:
         rng = np.random.default_rng(seed + 1)
         extend = lambda p: Place(p.label, p.kind, p.sizes, self._extended(p.values, rng))
         places = (extend(p) for p in self.template.places(shapes, domains, seed, edges))
-        return sweep(replace(self.question, domains=domains), places, Programs(), seed)
+        least = {dimension.name: self.template.least(dimension) for dimension in self.template.dimensions}
+        return sweep(replace(self.question, domains=domains, least=least), places, Programs(), seed)
 
     def _sweep_near(self, seed: int) -> Sweep:
         rng = np.random.default_rng(seed + 2)
@@ -339,6 +369,11 @@ class _Claim:
             notes.append(f"the example arrays mix {' and '.join(sorted(dtypes))}; all are compared as float64")
         if result.verdict is Verdict.INCONCLUSIVE and "identically zero" in result.reason:
             result = replace(result, reason=f"{result.reason} (does {self.name} depend on {self.template.names[0]}?)")
+        if result.verdict is Verdict.REFUTED and hypotheses:
+            notes.append(f"refuted also if {' and '.join(hypotheses)}")
+            hypotheses = []
+        if not self.template.dimensions:
+            notes.append("every size is 1 in the example: the sizes were not varied")
         return replace(result, hypotheses=tuple(hypotheses), notes=tuple(notes))
 
     def _inconclusive(self, reason: str) -> Result:

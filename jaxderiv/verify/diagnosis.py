@@ -50,6 +50,8 @@ def diagnose(question: Question, refuting: list[Judgement], agreeing: list[Judge
     if not cases:
         return Diagnosis("unknown", "no simple cause was found")
     wrong = [i for i in range(len(cases[0].true)) if not all(same(c.hand[i], c.true[i]) for c in cases)]
+    if not wrong:
+        return Diagnosis("unknown", _tiny(refuting))
     prefix = ""
     if len(wrong) < len(cases[0].true):
         prefix = f"only part {', '.join(map(str, wrong))} of the result is wrong: "
@@ -60,6 +62,20 @@ def diagnose(question: Question, refuting: list[Judgement], agreeing: list[Judge
             if found is not None:
                 return Diagnosis(found[0], prefix + found[1])
     return Diagnosis("unknown", prefix + _shape_of_error(cases))
+
+
+def _tiny(refuting: list[Judgement]) -> str:
+    """A difference that float64 does not show."""
+    most = 0.0
+    for j in refuting:
+        if j.hand is not None and j.truth is not None and j.hand_is_finite:
+            for h, t in zip(j.hand.low, j.truth.low, strict=True):
+                sizes = [float(abs(x - y) / abs(y)) for x, y in zip(h.ravel(), t.ravel(), strict=True) if y]
+                most = max([most, *sizes])
+    return (
+        f"the two differ by {most:.1e} of the value at most: perhaps an epsilon, a constant that was cut short, or one "
+        "that was rounded to float32"
+    )
 
 
 # 1. A common factor -----------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from jaxderiv.verify.verdict import Evidence, Result, Verdict
 
 _STABLE = 1e3  # ulps; a result that has lost more is worth a note
 _UNSOUND = 100  # times the error bound, which is measured on one kind of processor: more than that is no rounding
+_SINGLE = 2.0**30  # ulps of float64; up to there a float32 constant in a formula explains an error, which is only noted
 
 
 def examine(sweeps: Sequence[Sweep]) -> list[Result]:
@@ -41,10 +42,9 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], fault: str) 
         return make(Verdict.INCONCLUSIVE, one.unsupported)
     agreeing = one.of("agrees", "generic", "sought", "own")
     evidence = [_tally(one), *machine]
-    notes = notes + [f"at {where} the function raises {what}" for where, what in one.raised.items()]
-    notes += [f"at {where} the formula raises {what}" for where, what in one.hand_raised.items()]
+    notes = notes + _raises("function", one.raised) + _raises("formula", one.hand_raised)
     notes += [
-        f"not finite at {j.place.label}, where the true value is"
+        f"the formula is not finite at {j.place.label}, where the true value is finite"
         for j in one.of("differs", "edge")
         if not j.hand_is_finite
     ]
@@ -97,6 +97,15 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], fault: str) 
         if one.proof.found:
             evidence.append(Evidence("proof", reason, one.proof.numbers))
     return make(verdict, reason, evidence=tuple(evidence), notes=tuple(notes), kills=kills)
+
+
+def _raises(what: str, raised: dict[str, str]) -> list[str]:
+    """One note for every message, with the first shape at which it came."""
+    shapes: dict[str, list[str]] = {}
+    for where, message in raised.items():
+        shapes.setdefault(message, []).append(where)
+    more = lambda found: f" and {len(found) - 1} other shapes" * (len(found) > 1)
+    return [f"at {found[0]}{more(found)} the {what} raises {message}" for message, found in shapes.items()]
 
 
 def _diagnosis(one: Sweep, agreeing: list[Judgement]) -> Diagnosis:
@@ -187,7 +196,7 @@ def _fault(records: dict[str, list[Record]], broken: list[str]) -> str:
     for place, hand, _ in records.get("float64", []):
         if place.kind == "generic" and not np.isfinite(hand.ulps):
             return f"the formula is not finite in float64 at {place.label}"
-        if place.kind == "generic" and hand.over > _UNSOUND:
+        if place.kind == "generic" and hand.over > _UNSOUND and hand.ulps > _SINGLE:
             return f"in float64 at {place.label} the formula is off by {hand.over:.3g} times what rounding explains"
     return ""
 
@@ -211,7 +220,8 @@ def _run(sweeps: list[Sweep], dtype: str, records, broken) -> None:
                 for s in sweeps:
                     _run([s], dtype, records, broken)
             else:
-                broken[sweeps[0].question].append(f"not run in {dtype}: {said(error)}")
+                why = said(error) if dtype == "float64" else "JAX cannot, or the formula does not take it"
+                broken[sweeps[0].question].append(f"not run in {dtype}: {why}")
             return
         for s, hand, auto in zip(sweeps, hands, autos, strict=True):
             j = judged[s.question].get(label)

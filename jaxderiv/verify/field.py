@@ -47,12 +47,14 @@ class Logs:
     """A value's part that is no logarithm, and the exponential of the part that is (0: not known). Worked out only
     where an exponential or a comparison of two logarithms asks for them."""
 
-    def __init__(self, parts: Callable[[], tuple[Residues, Residues]]):
-        self._parts = parts
+    def __init__(self, parts: Callable[[], tuple[Residues, Residues]], heights: tuple[int, int]):
+        self._parts, self.heights = parts, heights  # see Element
 
     @functools.cached_property
     def parts(self) -> tuple[Residues, Residues]:
-        return self._parts()
+        rest, image = self._parts()
+        arrays = lambda levels: tuple(np.asarray(x, dtype=object) for x in levels)  # of one number, NumPy makes none
+        return arrays(rest), arrays(image)
 
     @property
     def rest(self) -> Residues:
@@ -64,10 +66,17 @@ class Logs:
 
 
 class Element(NamedTuple):
+    """An array of values.
+
+    Attributes:
+        height: how deep exponentials are nested in it; it is known modulo all primes but the last so many.
+    """
+
     residues: Residues
     shadow: Rounded
     degree: Degree
     logs: Logs | None = None
+    height: int = 0
 
 
 class Field(Algebra):
@@ -79,7 +88,7 @@ class Field(Algebra):
         aligned: positive variables are squares modulo all primes; else modulo p0 only, and uniform modulo others.
     Attributes:
         used: which of "exp", "power" (with a variable exponent), "log", "root" and "atom" the programs needed.
-        deeper: an exponential was not known for lack of another prime.
+        needed: the number of primes that the atoms' arguments take.
         unlucky: a positive number that is no square had to have a root.
         rooted: of every root in turn, which entries are squares modulo p0, and which are plainly so: variables.
         kept: literals taken as the dyadic rationals they are, see `precise.snap`.
@@ -93,8 +102,8 @@ class Field(Algebra):
         self.bases = [pow(self.random.randrange(2, p - 1), 2, p) for p in self.primes]
         self.real = Rounding("float64")
         self.used: set[str] = set()
-        self.deeper = self.unlucky = False
-        self.rooted: list[tuple[np.ndarray, np.ndarray]] = []
+        self.needed, self.unlucky = 1, False
+        self.rooted: list[tuple[np.ndarray, ...]] = []
         self.kept: set[float] = set()
         self._atoms: dict[Any, tuple[int, ...]] = {}
         self._variables: set[Any] = set()
@@ -126,7 +135,7 @@ class Field(Algebra):
             q = exact(value)
             return tuple(q.numerator * pow(q.denominator, -1, p) % p for p in self.primes)
 
-        columns = [[] for _ in self.primes]
+        columns: list[list[Any]] = [[] for _ in self.primes]
         for value in x.ravel().tolist():
             if value not in known:
                 known[value] = residues(value)
@@ -154,9 +163,10 @@ class Field(Algebra):
         logs = None
         if any(v.logs is not None for v in values):
             found = [self._logs(v) for v in values]
-            logs = Logs(lambda: (over([x.rest for x in found]), over([x.image for x in found])))
+            logs = Logs(lambda: (over([x.rest for x in found]), over([x.image for x in found])), _highest(found))
         degree = max(v.degree[0] for v in values), max(v.degree[1] for v in values)
-        return Element(over([v.residues for v in values]), self.real.move(f, *(v.shadow for v in values)), degree, logs)
+        shadow, height = self.real.move(f, *(v.shadow for v in values)), max(v.height for v in values)
+        return Element(over([v.residues for v in values]), shadow, degree, logs, height)
 
     def order(self, x):
         return x.shadow.value
@@ -183,7 +193,7 @@ class Field(Algebra):
         if x.logs is not None:
             return x.logs
         ones = np.ones(x.residues[0].shape, dtype=object)
-        return Logs(lambda: (x.residues, (ones,) * self.depth))
+        return Logs(lambda: (x.residues, (ones,) * self.depth), (x.height, 0))
 
     def _levels(self, f: Callable, *values: Residues) -> Residues:
         """f(modulus, *arrays), modulus by modulus."""
@@ -198,25 +208,29 @@ class Field(Algebra):
         if a.logs is not None or b.logs is not None:
             one, two = self._logs(a), self._logs(b)
             times = lambda p, x, y: x * y % p
-            logs = Logs(lambda: (self._levels(plus, one.rest, two.rest), self._levels(times, one.image, two.image)))
-        return Element(
-            self._levels(plus, a.residues, b.residues), self.real.add(a.shadow, b.shadow),
-            _sum_degree(a.degree, b.degree), logs,
-        )  # fmt: skip
+            parts = lambda: (self._levels(plus, one.rest, two.rest), self._levels(times, one.image, two.image))
+            logs = Logs(parts, _highest([one, two]))
+        shadow, degree = self.real.add(a.shadow, b.shadow), _sum_degree(a.degree, b.degree)
+        return Element(self._levels(plus, a.residues, b.residues), shadow, degree, logs, max(a.height, b.height))
 
     def neg(self, a):
         minus = lambda p, x: -x % p
         logs = None
         if (own := a.logs) is not None:
-            logs = Logs(lambda: (self._levels(minus, own.rest), self._levels(_inverse_or_zero, own.image)))
-        return Element(self._levels(minus, a.residues), self.real.neg(a.shadow), a.degree, logs)
+            parts = lambda: (self._levels(minus, own.rest), self._levels(_inverse_or_zero, own.image))
+            logs = Logs(parts, own.heights)
+        return Element(self._levels(minus, a.residues), self.real.neg(a.shadow), a.degree, logs, a.height)
 
     def mul(self, a, b):
         product = self._levels(lambda p, x, y: x * y % p, a.residues, b.residues)
         shadow, degree = self.real.mul(a.shadow, b.shadow), _product_degree(a.degree, b.degree)
         if a.logs is None and b.logs is None:
-            return Element(product, shadow, degree)
-        return Element(product, shadow, degree, Logs(lambda: self._product_logs(a, b)))
+            return Element(product, shadow, degree, None, max(a.height, b.height))
+        # u ** y takes y modulo the next prime, unless that is a number
+        powers = [x.height + 1 for x in (a, b) if x.logs is None and x.degree != (0, 0)]
+        rest, image = _highest([self._logs(a), self._logs(b)])
+        logs = Logs(lambda: self._product_logs(a, b), (rest, max([image, *powers])))
+        return Element(product, shadow, degree, logs, max(a.height, b.height))
 
     def _product_logs(self, a: Element, b: Element) -> tuple[Residues, Residues]:
         """Logarithms scaled by the other factor. Where both factors have some, nothing is known."""
@@ -240,8 +254,9 @@ class Field(Algebra):
         one = self.real.constant(np.ones(a.residues[0].shape))
         inverse, logs = self._levels(_inverses, a.residues), None
         if (own := a.logs) is not None:  # known only at entries without logarithms
-            logs = Logs(lambda: (inverse, tuple((x == 1).astype(int).astype(object) for x in own.image)))
-        return Element(inverse, self.real.div(one, a.shadow), a.degree[::-1], logs)
+            parts = lambda: (inverse, tuple((x == 1).astype(int).astype(object) for x in own.image))
+            logs = Logs(parts, (a.height, own.heights[1]))
+        return Element(inverse, self.real.div(one, a.shadow), a.degree[::-1], logs, a.height)
 
     def matmul(self, a, b):
         if a.logs is not None or b.logs is not None:
@@ -251,11 +266,9 @@ class Field(Algebra):
         terms = a.residues[0].shape[-1]
         if 0 in (*a.residues[0].shape, *b.residues[0].shape):
             return self.constant(np.zeros((*a.residues[0].shape[:2], b.residues[0].shape[2])))
-        return Element(
-            self._levels(lambda p, x, y: np.matmul(x, y) % p, a.residues, b.residues),
-            self.real.matmul(a.shadow, b.shadow),
-            _many(_product_degree(a.degree, b.degree), terms),
-        )
+        product = self._levels(lambda p, x, y: np.matmul(x, y) % p, a.residues, b.residues)
+        degree = _many(_product_degree(a.degree, b.degree), terms)
+        return Element(product, self.real.matmul(a.shadow, b.shadow), degree, None, max(a.height, b.height))
 
     def sum(self, a, axes):
         shape = a.residues[0].shape
@@ -266,8 +279,9 @@ class Field(Algebra):
         logs = None
         if (own := a.logs) is not None:
             product = lambda p, x: np.multiply.reduce(x, axis=axes) % p
-            logs = Logs(lambda: (self._levels(total, own.rest), self._levels(product, own.image)))
-        return Element(self._levels(total, a.residues), self.real.sum(a.shadow, axes), _many(a.degree, terms), logs)
+            logs = Logs(lambda: (self._levels(total, own.rest), self._levels(product, own.image)), own.heights)
+        shadow = self.real.sum(a.shadow, axes)
+        return Element(self._levels(total, a.residues), shadow, _many(a.degree, terms), logs, a.height)
 
     # Powers ----------------------------------------------------------------------------------------------------
     def _powers(self, bases: Residues, exponents: Residues, unknown: Any = _NAN) -> Residues:
@@ -295,7 +309,6 @@ class Field(Algebra):
         if small is not None:
             return pow(base, small.numerator * pow(small.denominator, -1, order), p)
         if next_one != next_one:
-            self.deeper = True
             return unknown
         self.used |= {"exp", "power"}
         return pow(base, next_one, p)
@@ -310,7 +323,9 @@ class Field(Algebra):
     def power(self, a, b):
         self._note_root(a)
         result = self._powers(a.residues, b.residues)
-        return Element(result, self.real.power(a.shadow, b.shadow), self._power_degree(a.degree, b))
+        height = max(a.height, b.height if b.degree == (0, 0) else b.height + 1)
+        shadow = self.real.power(a.shadow, b.shadow)
+        return Element(result, shadow, self._power_degree(a.degree, b), None, height)
 
     def _power_degree(self, degree: Degree, b: Element) -> Degree:
         small = [_small_fraction(x, self.primes[0]) for x in b.residues[0].ravel() if x == x]
@@ -326,7 +341,7 @@ class Field(Algebra):
             result = tuple(np.where(negative, _NAN, r) for r in result)
         size = abs(exponent.numerator)
         degree = (x.degree[0] * size, x.degree[1] * size)
-        return Element(result, x.shadow, degree if exponent > 0 else degree[::-1])
+        return Element(result, x.shadow, degree if exponent > 0 else degree[::-1], None, x.height)
 
     # Functions -------------------------------------------------------------------------------------------------
     def function(self, name, x):
@@ -347,7 +362,7 @@ class Field(Algebra):
             entry = functools.partial(self._exp, p, self.bases[i], last)
             out.append(np.asarray(np.frompyfunc(entry, 2, 1)(exponents, logs.image[i]), dtype=object))
         degree = (1, 1) if x.logs is None else (1 + sum(x.degree), 1 + sum(x.degree))
-        return Element(tuple(out), x.shadow, degree)
+        return Element(tuple(out), x.shadow, degree, None, max(logs.heights[0] + 1, logs.heights[1]))
 
     def _exp(self, p: int, base: int, last: bool, exponent: Any, image: int) -> Any:
         if exponent != exponent or image == 0:
@@ -355,7 +370,6 @@ class Field(Algebra):
         if exponent == 0:
             return image
         if last:
-            self.deeper = True
             return _NAN
         return pow(base, exponent, p) * image % p
 
@@ -366,7 +380,7 @@ class Field(Algebra):
         atoms = tuple(np.where(positive, v, _NAN) for v in values)
         rest = tuple(v - v for v in atoms)
         image = tuple(np.where(np.asarray(r == r, dtype=bool), r, 0) for r in x.residues)
-        return Element(atoms, x.shadow, (1, 0), Logs(lambda: (rest, image)))
+        return Element(atoms, x.shadow, (1, 0), Logs(lambda: (rest, image), (0, x.height)))
 
     def atom(self, name: str, x: Element) -> Element:
         """A function of which nothing is known but its parity."""
@@ -381,24 +395,21 @@ class Field(Algebra):
 
     def _by_entry(self, name: str, x: Element) -> Residues:
         """Random residues that are determined by the name and the argument."""
-        keys = list(zip(*(r.ravel().tolist() for r in x.residues), strict=True))
+        self.needed = max(self.needed, x.height + 1)
         columns: list[list[Any]] = [[] for _ in self.primes]
-        for key in keys:
+        for key in x.residues[0].ravel().tolist():
             for column, value in zip(columns, self._atom_of(name, key), strict=True):
                 column.append(value)
         return tuple(_objects(column, x.residues[0].shape) for column in columns)
 
-    def _atom_of(self, name: str, key: tuple) -> tuple[Any, ...]:
-        if key[0] != key[0]:
+    def _atom_of(self, name: str, key: Any) -> tuple[Any, ...]:
+        if key != key:
             return (_NAN,) * self.depth
-        if name == "log" and all(r == 1 for r in key):
+        if (name == "log" and key == 1) or (name in _ODD and key == 0):
             return (0,) * self.depth
-        if name in _ODD and all(r == 0 for r in key):
-            return (0,) * self.depth
-        full = name, *(None if r != r else r for r in key)
-        if full not in self._atoms:
-            self._atoms[full] = tuple(self.random.randrange(p) for p in self.primes)
-        return self._atoms[full]
+        if (name, key) not in self._atoms:
+            self._atoms[name, key] = tuple(self.random.randrange(p) for p in self.primes)
+        return self._atoms[name, key]
 
     # Equality --------------------------------------------------------------------------------------------------
     def same(self, a: Element, b: Element) -> np.ndarray:
@@ -408,6 +419,10 @@ class Field(Algebra):
             return equal
         image = self.exp(self.sub(a, b)).residues[0]
         return equal | np.asarray(image == 1, dtype=bool)
+
+
+def _highest(logs: Sequence[Logs]) -> tuple[int, int]:
+    return max(x.heights[0] for x in logs), max(x.heights[1] for x in logs)
 
 
 def _objects(values: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import jax
 import numpy as np
 
 
-def structure_problem(result: Any, want: Any) -> str | None:
-    """How a result differs in structure, shape or dtype from what it ought to be; None if it does not."""
+def structure_problem(result: Any, want: Any, narrow: Collection[np.dtype] = ()) -> str | None:
+    """How a result differs in structure, shape or dtype from what it ought to be; None if it does not.
+
+    Args:
+        narrow: dtypes that are right as well: those of the example, which is evaluated in float64.
+    """
     got_tree: Any = jax.tree.structure(result)
     if got_tree != jax.tree.structure(want):
         return f"the result is {_shape_words(result)}; it should be {_shape_words(want)}"
@@ -21,7 +26,7 @@ def structure_problem(result: Any, want: Any) -> str | None:
         array = leaf if hasattr(leaf, "shape") else np.asarray(leaf)
         if array.shape != target.shape:
             return f"the result{where} has shape {array.shape}; it should have shape {target.shape}"
-        if array.dtype != target.dtype:
+        if array.dtype != target.dtype and array.dtype not in narrow:
             return f"the result{where} has dtype {array.dtype}; it should have the parameter's, {target.dtype}"
     return None
 

@@ -41,10 +41,6 @@ _LIMIT = 100_000  # iterations of a while loop
 _FEW = 1000  # numbers of an array that are looked at one by one
 
 
-# What JAX raises when a function needs values while it is traced, as NumPy functions and Python branches do.
-UNTRACEABLE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
-
-
 def trace(f: Callable, *args: Any) -> ClosedJaxpr:
     """The program of f at arrays of these shapes, in float64."""
     with jax.enable_x64(True):

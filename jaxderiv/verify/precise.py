@@ -21,16 +21,28 @@ def snap(x: float) -> Fraction | None:
     """The rational that a float literal was meant to be, or None if there is no obvious one.
 
     A literal counts as meant when it is a dyadic of few bits, or when a denominator up to 10**6 or a decimal of
-    at most 12 digits represents it to one ulp. (0.333... is 1/3, 1e-5 is 1/100000; sqrt(2/pi) is neither.)
+    at most 12 digits represents it to one ulp. (0.333... is 1/3, 1e-5 is 1/100000; sqrt(2/pi) is neither.) A float32
+    number counts as meant when a denominator up to 100 or a decimal of at most 4 digits represents it in float32.
     """
     exact = Fraction(x)
     if exact.denominator <= 2**20:
         return exact
+    if float(np.float32(x)) == x and (narrow := _meant_in_float32(x)) is not None:
+        return narrow
     near = exact.limit_denominator(10**6)
     if abs(near - exact) <= Fraction(math.ulp(x)) and near != 0:
         return near
     digits, _, _ = repr(x).partition("e")
     return Fraction(repr(x)) if sum(c.isdigit() for c in digits.lstrip("-0.")) <= 12 else None
+
+
+def _meant_in_float32(x: float) -> Fraction | None:
+    if not np.isfinite(x):
+        return None
+    for near in (Fraction(x).limit_denominator(100), Fraction(f"{x:.4g}")):
+        if near != 0 and np.float32(float(near)) == np.float32(x):
+            return near
+    return None
 
 
 def _objects(x: object) -> np.ndarray:

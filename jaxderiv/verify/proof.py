@@ -140,6 +140,8 @@ def prove(question: Question, places: Sequence[Place], programs: Programs, seed:
             _prove(proof, question, places, programs, seed)
     except Unsupported as error:  # without exact arithmetic
         proof.reason = f"{error} is outside of exact arithmetic"
+    except Exception as error:  # no verdict must be lost because a proof of it fails
+        proof.reason = f"the prover itself failed, which is a fault of jaxderiv ({type(error).__name__}: {error})"
     return proof
 
 
@@ -193,7 +195,8 @@ class _Bench:
 
     def _settled(self, labels: dict[str, np.ndarray]) -> _Outcome:
         """Draw until every root exists, with as many primes as the exponentials need."""
-        matched, no_square, unlucky = 0, [], 0
+        matched = 0
+        no_square: list[np.ndarray] = []
         for draw in range(_UNLUCKY):
             found, field = self._draw(labels, draw)
             if field.rooted:
@@ -202,7 +205,6 @@ class _Bench:
                 for seen, (square, plain) in zip(no_square, field.rooted, strict=False):
                     seen |= ~square | plain
             if found.status == "unlucky":
-                unlucky += 1
                 continue
             if found.status != "same":
                 return found
@@ -214,27 +216,28 @@ class _Bench:
         return _Outcome("undecided", f"the sign of a root is not settled after {matched} draws")
 
     def _draw(self, labels: dict[str, np.ndarray], draw: int) -> tuple[_Outcome, Field]:
-        ways = [
-            (d, a) for d in range(self.proof.depth, len(PRIMES) + 1) for a in ((False, True) if d > 1 else (False,))
-        ]
-        for depth, aligned in ways:
-            if aligned and not field.rooted:
-                continue
-            field = Field(self.seed + draw, depth, aligned)
-            found = self._compare(field, labels)
-            if found.status == "same" or not (field.rooted or (field.deeper and found.status != "different")):
+        """One evaluation, with as many primes as exponentials are nested."""
+        while True:
+            field = Field(self.seed + draw, self.proof.depth)
+            found, needed = self._compare(field, labels)
+            if needed <= field.depth or found.status == "same":
                 break
+            if needed > len(PRIMES):
+                found = _Outcome("undecided", f"exponentials are nested more than {len(PRIMES) - 1} deep")
+                break
+            self.proof.depth = needed
+        if found.status != "same" and field.rooted and field.depth > 1:
+            field = Field(self.seed + draw, self.proof.depth, aligned=True)
+            found, _ = self._compare(field, labels)
         self.proof.draws += 1
         if found.status == "same":
-            self.proof.depth = max(self.proof.depth, depth)
-            self.proof.aligned |= aligned
+            self.proof.aligned |= field.aligned
             self.proof.used |= field.used
             self.proof.kept |= field.kept
-        elif field.deeper and found.status != "different":
-            found = _Outcome("undecided", f"exponentials are nested more than {len(PRIMES) - 1} deep")
         return found, field
 
-    def _compare(self, field: Field, labels: dict[str, np.ndarray]) -> _Outcome:
+    def _compare(self, field: Field, labels: dict[str, np.ndarray]) -> tuple[_Outcome, int]:
+        """What was found, and the number of primes that it takes to find out."""
         question, what = self.question, self.question.what
         point = _point(question, self.place, field, labels)
         ties: list[str] = []
@@ -242,8 +245,10 @@ class _Bench:
         interpreter = Interpreter(field, regions.hook(0))
         hand = interpreter(self.hand, point)
         true = differentiate(self.reference, point, what, field, ties, regions.hook(1))
+        needed = max(field.needed, *(1 + x.height for x in (*hand, *true)))
         if ties or interpreter.ties:
-            return _Outcome("undecided", f"a comparison is too close to call ({(ties or interpreter.ties)[0]})")
+            words = f"a comparison is too close to call ({(ties or interpreter.ties)[0]})"
+            return _Outcome("undecided", words), 1
         same = [field.same(h, t) for h, t in zip(hand, true, strict=True)]
         if all(s.all() for s in same):
             roots = sum(square.size for square, _ in field.rooted)
@@ -251,16 +256,16 @@ class _Bench:
                          for h, t in zip(hand, true, strict=True))  # fmt: skip
             self.proof.degree = max(self.proof.degree, degree * 2**roots)
             self.regions.add(regions)
-            return _Outcome("same")
+            return _Outcome("same"), needed
         known = [np.asarray((h.residues[0] == h.residues[0]) & (t.residues[0] == t.residues[0]), dtype=bool)
                  for h, t in zip(hand, true, strict=True)]  # fmt: skip
         if all((s | ~k).all() for s, k in zip(same, known, strict=True)):
-            return _Outcome("unlucky" if field.unlucky else "undecided", "a value is not defined there")
-        if field.deeper and any(x.logs is not None for x in (*hand, *true)):
-            return _Outcome("undecided", "a logarithm is multiplied by what the field does not know")
+            return _Outcome("unlucky" if field.unlucky else "undecided", "a value is not defined there"), needed
+        if any(x.logs is not None for x in (*hand, *true)):  # compared as images under exp
+            needed = 1 + max(max(x.logs.heights[0] + 1, x.logs.heights[1]) for x in (*hand, *true) if x.logs is not None)
         why = "a logarithm or another function that is an atom here" if field.used & {"log", "atom"} else ""
         why = why or ("a root of a square may be taken with the wrong sign" if "root" in field.used else "")
-        return _Outcome("different", why or "they are not the same function of free variables")
+        return _Outcome("different", why or "they are not the same function of free variables"), needed
 
 
 def _labels(question: Question) -> list[str]:
@@ -377,9 +382,9 @@ class _Exponents(Dual):
         out = super().function(name, x)
         if out.tangent is None:
             return out
-        shape, depth = self.base.shape(out.tangent), self.base.depth
+        shape, depth = self.base.shape(out.tangent), len(out.tangent.residues)
         of = lambda value: tuple(np.full(shape, value, dtype=object) for _ in range(depth))
-        logs = Logs(lambda: (of(0), of(1))) if name in _LOGARITHM else None
+        logs = Logs(lambda: (of(0), of(1)), (0, 0)) if name in _LOGARITHM else None
         return DualValue(out.primal, out.tangent._replace(logs=logs))
 
     def freeze(self, x):
@@ -398,8 +403,8 @@ def _independent(question: Question, place: Place, programs: Programs, seed: int
     """Whether all exponents are jointly uniform: one argument after the other makes those exponents so that depend on
     it and on no argument before."""
     free = (type(None), by_name["Real"])
-    leaves = [i for i, name in enumerate(question.leaves)
-              if type(question.domains.get(name)) in free and np.issubdtype(place.values[name].dtype, np.floating)]  # fmt: skip
+    is_free = lambda name: type(question.domains.get(name)) in free and place.values[name].dtype == np.float64
+    leaves = [i for i, name in enumerate(question.leaves) if is_free(name)]
     both = [programs.hand(question, place), programs.reference(question, place)]
     field = Field(seed, depth=2)
     drawn = {name: place.values[name] for name in _labels(question)} if labels else {}
@@ -455,11 +460,11 @@ def _small_combinations(rows: list[tuple], p: int) -> bool:
                 rest = [(x - factor * y) % p for x, y in zip(rest, reduced, strict=True)]
                 for k, c in made_of.items():
                     made[k] = (made.get(k, 0) - factor * c) % p
-        pivot = next((i for i, x in enumerate(rest[:-1]) if x), None)
-        if pivot is None:
+        first = next((i for i, x in enumerate(rest[:-1]) if x), None)
+        if first is None:
             if rest[-1] or any(min(c, p - c) > 4 for k, c in made.items() if k != number):
                 return False
             continue
-        inverse = pow(rest[pivot], -1, p)
-        basis.append(([x * inverse % p for x in rest], {k: c * inverse % p for k, c in made.items()}, pivot))
+        inverse = pow(rest[first], -1, p)
+        basis.append(([x * inverse % p for x in rest], {k: c * inverse % p for k, c in made.items()}, first))
     return True

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
+from jaxderiv.derivation import UNTRACEABLE, untraceable_words
 from jaxderiv.domains import Domain
-from jaxderiv.verify.interpreter import UNTRACEABLE, trace
+from jaxderiv.verify.interpreter import trace
 from jaxderiv.verify.truth import Derivative
 
 Sizes = dict[str, int]
@@ -52,6 +53,8 @@ class Question:
         domains: where leaves live, of those that are not any reals; a counterexample has to respect it.
         hand, auto, base: flat functions of the leaves; base is None for a line.
         left: how the other side is called.
+        narrow: dtypes beside float64 that results may have: those of the user's example.
+        least: sizes below which a counterexample must not go, since labels index the axis.
         script: Python that shows formula and other side at some values.
     """
 
@@ -67,6 +70,8 @@ class Question:
     left: str
     domains: Mapping[str, Domain]
     script: Callable[[dict[str, np.ndarray]], str]
+    least: Mapping[str, int] = field(default_factory=dict)
+    narrow: frozenset[np.dtype] = frozenset()
 
     def arguments(self, place: Place) -> list[np.ndarray]:
         return [place.values[name] for name in self.leaves]
@@ -88,15 +93,6 @@ class Question:
         if self.what.kind == "value":
             return tuple(i for i, name in enumerate(self.leaves) if name in self.floating)
         return self.what.moving
-
-
-def untraceable_words(error: Exception) -> str:
-    """Why JAX could not trace a function, in its author's terms."""
-    if isinstance(error, jax.errors.TracerArrayConversionError):
-        return "it calls NumPy on its arguments; write jnp for np"
-    if isinstance(error, jax.errors.TracerBoolConversionError):
-        return "it branches on values with Python's if, and or or; write jnp.where"
-    return "it needs the values of its arguments, as float(x) or range(x) do"
 
 
 @dataclass
@@ -136,7 +132,7 @@ class Programs:
         if [v.shape for v in got] != want:
             words = lambda shapes: " and ".join(str(tuple(s)) for s in shapes) or "nothing"
             return f"the result has shape {words(v.shape for v in got)}; it should have shape {words(want)}"
-        bad = next((v.dtype for v in got if v.dtype != np.float64), None)
+        bad = next((v.dtype for v in got if v.dtype != np.float64 and v.dtype not in question.narrow), None)
         return f"the result has dtype {bad} where the arguments are float64" if bad is not None else ""
 
     def reference(self, question: Question, place: Place) -> ClosedJaxpr:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn
@@ -140,7 +141,8 @@ def _difference(
     """The difference of a comparison's sides and its derivative in all arguments that move, flattened."""
     sizes = [values[name].size for name in moving]
     dual = Dual(Floats(), sum(sizes))
-    args, start = [], 0
+    args: list[Any] = []
+    start = 0
     for name in question.leaves:
         x = values[name]
         if name not in moving:
@@ -153,7 +155,7 @@ def _difference(
 
     def note(interpreter, here, eqn, inputs, results):
         if here == path and not found:
-            sides = _gap(eqn, inputs)
+            sides = _gap(eqn, inputs) or ()
             value = dual.sub(*sides) if len(sides) == 2 else sides[0]
             tangent = None if value.tangent is None else value.tangent.reshape(-1, dual.directions)
             found.append(_Gap(value.primal.ravel(), tangent))

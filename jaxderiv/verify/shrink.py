@@ -83,7 +83,7 @@ class _Search:
             for new in (1, 2):
                 sizes, values = self.best.place.sizes, self.best.place.values
                 old = sizes[name]
-                if old <= new or list(sizes.values()).count(old) > 1:
+                if old <= new or new < self.question.least.get(name, 1) or list(sizes.values()).count(old) > 1:
                     continue
                 cut = {
                     n: np.asarray(x[tuple(slice(new) if s == old else slice(None) for s in x.shape)])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 
-from jaxderiv.derivation import Claim, Derivation, arguments, describe
+from jaxderiv.derivation import Claim, Derivation, arguments
 from jaxderiv.domains import by_name
 from jaxderiv.verify.examine import examine
 from jaxderiv.verify.places import places
@@ -64,18 +63,18 @@ def _script(derivation: Derivation, claim: Claim, values: dict[str, np.ndarray])
         lines.append(f"from jaxderiv.catalogue.{derivation.chapter}.{derivation.name} import *")
     else:
         lines.append(f"import runpy; globals().update(runpy.run_path({str(derivation.path)!r}))")
-    lines += [f"{name} = {literal(values[name])}" for name in used]
-    lines.append(f"print({claim.right.__name__}({', '.join(arguments(claim.right))}))  # the line")
-    lines.append(f"print({_left_code(claim)})  # what it should equal")
+    called = {name: f"{name}_value" if name in derivation.formulas else name for name in used}
+    lines += [f"{called[name]} = {literal(values[name])}" for name in used]
+    pass_on = lambda names: ", ".join(called[name] for name in names)
+    lines.append(f"print({claim.right.__name__}({pass_on(arguments(claim.right))}))  # the line")
+    lines.append(f"print({_left_code(claim, pass_on(arguments(claim.left)))})  # what it should equal")
     return "\n".join(lines)
 
 
-def _left_code(claim: Claim) -> str:
-    loss = lambda transform: f"{transform}({', '.join(arguments(claim.left))})"
+def _left_code(claim: Claim, passed: str) -> str:
+    loss = lambda transform: f"{transform}({passed})"
     if claim.kind == "line":
-        code = describe(claim.left)
-        for name in ("grad(", "vmap(", "jacobian(", "hessian("):
-            code = re.sub(rf"(?<![\w.]){re.escape(name)}", f"jax.{name}", code)
+        code = claim.left_code
         return loss(f"({code})" if code.startswith("lambda") else code)
     names = arguments(claim.left)
     if claim.kind == "hvp":

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from jaxderiv.derivation import UNTRACEABLE, untraceable_words
 from jaxderiv.verify.agreement import Judgement, judge
 from jaxderiv.verify.algebra import Unsupported
-from jaxderiv.verify.interpreter import UNTRACEABLE
 from jaxderiv.verify.proof import Proof, prove
-from jaxderiv.verify.question import Place, Programs, Question, untraceable_words
+from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.seek import seek
 
 

@@ -6,7 +6,7 @@ import copy
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -252,12 +252,15 @@ class Template:
             x = np.asarray(leaf.value, np.float64) if leaf.is_float else None
             if x is None:
                 continue
+            placeholder = x.size > 1 and (np.ptp(x) == 0 or _is_identity(x))
             for ladder in _LADDERS:
+                if placeholder and "Simplex" not in ladder:
+                    continue  # np.ones and np.eye suggest nothing, but for targets
                 for name in ladder:
                     if leaf.parameter and name not in _CONTINUOUS:
                         continue
-                    if name != "Positive" and (x.size < 2 or np.ptp(x) == 0) and name != "UnitInterval":
-                        continue  # a constant array suggests nothing
+                    if x.size < 2 and name not in ("Positive", "UnitInterval"):
+                        continue  # nor does a number
                     domain = by_name[name](())
                     if domain.contains(x):
                         out.setdefault(leaf.name, []).append(domain)
@@ -267,6 +270,8 @@ class Template:
         """The domains that the user named: a mapping of argument names, or a sequence in the order of arguments."""
         if domains is None:
             return {}
+        if isinstance(domains, str) or not isinstance(domains, Mapping | Sequence):
+            raise InputError(f'domains is {domains!r}; write a mapping, as {{"{self.names[0]}": Positive}}')
         if not isinstance(domains, Mapping):
             domains = dict(zip(self.names, domains, strict=False))
         out: Domains = {}
@@ -280,8 +285,16 @@ class Template:
             if not isinstance(domain, Domain):
                 known = ", ".join(by_name)
                 raise InputError(f"domains: {name} came with {value!r}; write one of {known} from jaxderiv.domains")
+            own = self.own()
+            for leaf in leaves:
+                if not domain.contains(own[leaf]):
+                    raise InputError(f"domains: {leaf} is not {domain.words} in the example (shape {own[leaf].shape})")
             out |= dict.fromkeys(leaves, domain)
         return out
+
+
+def _is_identity(x: np.ndarray) -> bool:
+    return x.ndim == 2 and x.shape[0] == x.shape[1] and bool((x == x[0, 0] * np.eye(len(x))).all())
 
 
 def _argument_names(function: Callable, count: int) -> list[str]:
