@@ -22,10 +22,12 @@ from jaxderiv.verify.truth import Leaves, Probe, Truth, differentiate, settle, s
 _READABLE = 1e-9  # relative; differences above this can be looked at in float64
 TOLERANCE = 1e-20  # relative, between two results that are each known to 25 digits
 _OPAQUE = 100  # times the rounding error of the derivative: what a float64 computation of unknown steps is allowed
+_UNRESOLVED = 2.0**-51  # relative difference, two units of round-off, that is not held against a formula
 _EVEN = 1e6  # ratio of entries up to which their sum shows an error in any of them
 _FIRST = 4  # rungs of the ladder of precisions (up to 240 digits) that nearly all results need
 _SIDES = 3  # from which a tie is approached before it counts as smooth
-_CONFIRM = 5  # rung from which a difference is confirmed
+_CONFIRM, _CONFIRM_FAR = 3, 5  # rungs from which a difference is confirmed; far out, where e.g. exp(-1000) counts
+_FAR = 100.0  # size of arguments
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class _Bench:
         self.args = question.arguments(place)
         self.program, self.reference = programs.hand(question, place), programs.reference(question, place)
         self.opaque = question in programs.opaque
+        far = any(np.max(np.abs(x), initial=0) > _FAR for x in self.args if np.issubdtype(x.dtype, np.floating))
+        self.confirm = _CONFIRM_FAR if far else _CONFIRM
         self._hand: dict[float, tuple[Leaves, set[float]]] = {}
 
     def hand(self, algebra: Precise) -> Leaves:
@@ -110,11 +114,11 @@ class _Bench:
         if result.status != "differs" or sure or not hand.decided:
             return result
         # A cancellation that swallows every digit looks like agreement on a wrong value: look closer.
-        return self._entries(settle(self.hand, start=_CONFIRM), _CONFIRM)
+        return self._entries(settle(self.hand, start=self.confirm), self.confirm)
 
     def _entries(self, hand: Truth, start: int) -> Judgement:
         true = truth(self.reference, self.args, self.what, self.question.moving, start)
-        return _compare(self.place, hand, true, self._allowance(hand.kept | true.kept), confirmed=start == _CONFIRM)
+        return _compare(self.place, hand, true, self._allowance(hand.kept | true.kept), confirmed=start > 0)
 
     def _allowance(self, kept: frozenset[float]) -> Leaves | None:
         """How far the sides may be apart because literals such as sqrt(2/pi) are rounded in the programs, or because
@@ -151,7 +155,7 @@ class _Bench:
             return Judgement(self.place, "agrees", "", hand, hand, None, found.digits, found.kept)
         if same is None or self.place.kind == "edge":
             return None
-        if not sure and self._contracted(probe, _CONFIRM)[0] is not False:
+        if not sure and self._contracted(probe, self.confirm)[0] is not False:
             return None
         return self._plainly_wrong(probe, hand, found)
 
@@ -216,7 +220,7 @@ def _compare(place: Place, hand: Truth, true: Truth, allowance: Leaves | None, c
         return make("undecided", f"a kink ({true.kink}); the formula is not finite here")
     if not hand.decided:
         return make("differs", "the formula is not finite here", [~k for k in hand.known])
-    wrong, blurred = [], False
+    wrong, blurred, tiny = [], False, False
     for index, (h, low, high) in enumerate(zip(hand.low, true.low, true.high, strict=True)):
         slack = TOLERANCE * np.maximum(np.maximum(abs(low), abs(high)), abs(h))
         if allowance is not None:
@@ -227,9 +231,13 @@ def _compare(place: Place, hand: Truth, true: Truth, allowance: Leaves | None, c
             apart = np.where(h < low, low - h, h - high)
             lost = off & np.asarray(apart <= true.blur, dtype=bool)
             blurred, off = blurred or bool(lost.any()), off & ~lost
+        close = np.asarray(abs(h - (low + high) / 2) <= _UNRESOLVED * np.maximum(abs(h), abs(low)), dtype=bool)
+        tiny, off = tiny or bool((off & close).any()), off & ~close
         wrong.append(off)
     if blurred and not any(w.any() for w in wrong):
         return make("undecided", f"both values are smaller than {true.digits} digits resolve here")
+    if not any(w.any() for w in wrong) and tiny:
+        return make("agrees", "the two differ by less than float64 resolves, as an approximating algorithm's values do")
     if not any(w.any() for w in wrong):
         return make("agrees", f"within the bounds of the subderivatives at a kink ({true.kink})" if true.kink else "")
     if true.kink:

@@ -139,10 +139,10 @@ FLOAT_FUNCTIONS: dict[str, Callable] = {
     "rsqrt": lambda x: 1 / np.sqrt(x), "cbrt": np.cbrt, "square": np.square, "exp2": np.exp2,
     "logistic": lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
     "erf": np.vectorize(math.erf, otypes=[float]), "erfc": np.vectorize(math.erfc, otypes=[float]),
-    "erf_inv": np.vectorize(lambda x: float(mpmath.erfinv(x)), otypes=[float]),
-    "lgamma": np.vectorize(lambda x: float(mpmath.loggamma(x).real), otypes=[float]),
-    "digamma": np.vectorize(lambda x: float(mpmath.digamma(x)), otypes=[float]),
-    "trigamma": np.vectorize(lambda x: float(mpmath.psi(1, x)), otypes=[float]),
+    "erf_inv": np.vectorize(lambda x: mpmath.fp.erfinv(x), otypes=[float]),
+    "lgamma": np.vectorize(lambda x: math.lgamma(x), otypes=[float]),
+    "digamma": np.vectorize(lambda x: mpmath.fp.digamma(x), otypes=[float]),
+    "trigamma": np.vectorize(lambda x: mpmath.fp.psi(1, x), otypes=[float]),
 }  # fmt: skip
 
 

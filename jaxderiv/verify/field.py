@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxderiv.verify.algebra import FLOAT_FUNCTIONS, Algebra, Unsupported
-from jaxderiv.verify.precise import snap
+from jaxderiv.verify.precise import closed_form, snap
 from jaxderiv.verify.rounding import Rounded, Rounding
 
 _SMALL = [q for q in range(3, 68) if all(q % r for r in range(2, q))]
@@ -117,6 +117,8 @@ class Field(Algebra):
 
     def literal(self, x):
         x = np.asarray(x, dtype=np.float64)
+        if not x.ndim and (irrational := self._irrational(float(x))) is not None:
+            return irrational
 
         def exact(value: float) -> Fraction:
             meant = snap(value)
@@ -125,6 +127,29 @@ class Field(Algebra):
             return Fraction(value) if meant is None else meant
 
         return Element(self._embedded(x, exact), self.real.literal(x), (0, 0))
+
+    @functools.cached_property
+    def pi(self) -> Element:
+        """A number that no algebra ties to others: a variable."""
+        return self.variable(np.asarray(math.pi))._replace(shadow=Rounded(np.asarray(math.pi), np.asarray(2.0**-52)))
+
+    def _irrational(self, x: float) -> Element | None:
+        """A literal such as sqrt(2 / pi), in closed form."""
+        form = None if not math.isfinite(x) or snap(x) is not None else closed_form(x)
+        if form is None:
+            return None
+        rational = Element(self._embedded(np.asarray(0.0), lambda _: form.rational),
+                           self.real.literal(np.asarray(float(form.rational))), (0, 0))  # fmt: skip
+        inside = self.mul(rational, self.integer_power(self.pi, form.power))
+        if form.is_log:
+            return self.mul(self.function("log", inside), self.literal(np.asarray(1 / form.root)))
+        if form.root == 1:
+            return inside
+        p = self.primes[0]
+        if pow(inside.residues[0][()], (p - 1) // 2, p) != 1:
+            return None  # a rational with a large prime factor may be no square
+        self._variables.add(inside.residues[0][()])
+        return self.function("sqrt", inside)
 
     def _embedded(self, x: np.ndarray, exact: Callable[[float], Fraction]) -> Residues:
         known: dict[float, tuple[Any, ...]] = {}
@@ -240,8 +265,8 @@ class Field(Algebra):
         scaled = self._powers(one.image, b.residues, 0), self._powers(two.image, a.residues, 0)
         for level, p in enumerate(self.primes):
             by_b, by_a = plain[0][level], plain[1][level]
-            sides = one.rest[level] * b.residues[level] % p, two.rest[level] * a.residues[level] % p
-            rest.append(np.where(by_b, *sides))
+            by = one.rest[level] * b.residues[level] % p, two.rest[level] * a.residues[level] % p
+            rest.append(np.where(by_b, *(np.asarray(x, dtype=object) for x in by)))
             image.append(np.where(by_b, scaled[0][level], np.where(by_a, scaled[1][level], 0)))
         return tuple(rest), tuple(image)
 
@@ -385,6 +410,9 @@ class Field(Algebra):
     def atom(self, name: str, x: Element) -> Element:
         """A function of which nothing is known but its parity."""
         self.used.add("atom")
+        if name == "atan" and (x.residues[0] == 1).all():
+            quarter = self.mul(self.pi, self.literal(np.asarray(0.25)))
+            return self.move(lambda a: np.broadcast_to(a, x.residues[0].shape), quarter)
         if name not in _ODD:
             return Element(self._by_entry(name, x), x.shadow, (1, 0))
         flipped = (x.shadow.value < 0).astype(int)

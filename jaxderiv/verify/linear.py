@@ -229,23 +229,30 @@ def _eigh(algebra: Algebra, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
     values, vectors = np.linalg.eigh(np.asarray(matrix, dtype=np.float64))
     number = lambda x: algebra.constant(np.asarray(float(x)))
     steps = 4 + max(0, math.ceil(math.log2(algebra.digits / 12)))
+    still = [[algebra.freeze(x) for x in row] for row in a]
     pairs = []
     for index in range(size):
-        v, lam = [number(x) for x in vectors[:, index]], number(values[index])
-        for _ in range(steps):
-            bordered = [
-                [*(algebra.sub(a[i][j], lam) if i == j else a[i][j] for j in range(size)), algebra.neg(v[i])]
-                for i in range(size)
-            ]
-            bordered.append([*v, number(0.0)])
-            excess = [algebra.neg(_inner(algebra, bordered[i][:size], v)) for i in range(size)]
-            excess.append(algebra.mul(number(0.5), algebra.sub(number(1.0), _inner(algebra, v, v))))
-            step = solve(algebra, bordered, [[x] for x in excess])
-            v = [algebra.add(x, dx[0]) for x, dx in zip(v, step, strict=False)]
-            lam = algebra.add(lam, step[size][0])
-        pairs.append((lam, v))
+        pair = [number(x) for x in vectors[:, index]], number(values[index])
+        # The digits come without the derivatives, which take one step for every order.
+        for matrix_of_step in (*[still] * steps, *[a] * (algebra.orders + 1)):
+            pair = _eigen_step(algebra, matrix_of_step, *pair)
+        pairs.append(pair[::-1])
     stacked = algebra.move(lambda *xs: np.stack(xs), *(lam for lam, _ in pairs))
     return [_joined(algebra, _transposed([v for _, v in pairs])), stacked]
+
+
+def _eigen_step(algebra: Algebra, a: Cells, v: list[Value], lam: Value) -> tuple[list[Value], Value]:
+    """A step of Newton's method towards an eigenpair."""
+    size, number = len(a), lambda x: algebra.constant(np.asarray(float(x)))
+    bordered = [
+        [*(algebra.sub(a[i][j], lam) if i == j else a[i][j] for j in range(size)), algebra.neg(v[i])]
+        for i in range(size)
+    ]
+    bordered.append([*v, number(0.0)])
+    excess = [algebra.neg(_inner(algebra, bordered[i][:size], v)) for i in range(size)]
+    excess.append(algebra.mul(number(0.5), algebra.sub(number(1.0), _inner(algebra, v, v))))
+    step = solve(algebra, bordered, [[x] for x in excess])
+    return [algebra.add(x, dx[0]) for x, dx in zip(v, step, strict=False)], algebra.add(lam, step[size][0])
 
 
 def _svd(algebra: Algebra, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:

@@ -7,9 +7,11 @@ point, never a complex number and never an exception.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import NamedTuple
 
 import mpmath
 import numpy as np
@@ -34,6 +36,35 @@ def snap(x: float) -> Fraction | None:
         return near
     digits, _, _ = repr(x).partition("e")
     return Fraction(repr(x)) if sum(c.isdigit() for c in digits.lstrip("-0.")) <= 12 else None
+
+
+class ClosedForm(NamedTuple):
+    """(rational * pi**power) ** (1 / root), or the logarithm of rational * pi**power divided by root."""
+
+    is_log: bool
+    rational: Fraction
+    power: int
+    root: int
+
+
+@functools.lru_cache(maxsize=4096)
+def closed_form(x: float) -> ClosedForm | None:
+    """The irrational number that a literal such as sqrt(2 / pi) or log(2 pi) / 2 was meant to be, or None."""
+    if not np.isfinite(x) or not 1e-6 < abs(x) < 1e6:
+        return None
+    for root, power in itertools.product((1, 2), (0, 1, -1, 2, -2)):
+        if (root, power) != (1, 0) and x > 0 and (near := _simple(x**root / math.pi**power)) is not None:
+            return ClosedForm(False, near, power, root)
+    for root, power in itertools.product((1, 2), (0, 1, -1)):
+        if abs(root * x) < 20 and (near := _simple(math.exp(root * x) / math.pi**power)) is not None and near != 1:
+            return ClosedForm(True, near, power, root)
+    return None
+
+
+def _simple(x: float) -> Fraction | None:
+    """The fraction with a denominator up to 100 that x is, but for a few roundings."""
+    near = Fraction(x).limit_denominator(100)
+    return near if 0 < near < 10_000 and abs(float(near) - x) <= 8 * math.ulp(x) else None
 
 
 def _meant_in_float32(x: float) -> Fraction | None:
@@ -86,6 +117,9 @@ class Precise(Algebra):
         meant = snap(value) if np.isfinite(value) else None
         if meant is not None:
             return self.context.mpf(meant.numerator) / meant.denominator
+        if (form := closed_form(value)) is not None:
+            inside = self.context.mpf(form.rational.numerator) / form.rational.denominator * self.context.pi**form.power
+            return self.context.log(inside) / form.root if form.is_log else self.context.root(inside, form.root)
         if number and np.isfinite(value):
             self.kept.add(value)
         return self.context.mpf(value)

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,9 +48,10 @@ from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.truth import differentiate
 
 _BITS = PRIMES[-1].bit_length() - 1
-_UNLUCKY = 400  # draws, of which some give all roots
+_UNLUCKY = 1000  # draws, of which some give all roots
 _IN_DISGUISE = 100  # draws that have to match where a root may be one of a square
 _ALL_LABELS = 16  # patterns of labels up to which all of them are tried
+_SECONDS = 6.0  # for one question, after which no other place is begun
 _LABELS = tuple(by_name[name] for name in ("Bit", "Sign", "OneHot"))
 
 
@@ -146,8 +148,12 @@ def prove(question: Question, places: Sequence[Place], programs: Programs, seed:
 
 
 def _prove(proof: Proof, question: Question, places: Sequence[Place], programs: Programs, seed: int) -> None:
-    regions = _Regions()
-    for number, place in enumerate(places):
+    regions, started = _Regions(), time.monotonic()
+    # The smallest first: where roots have to exist by luck, or every step is dear, only these may be settled in time.
+    for number, place in enumerate(sorted(places, key=lambda p: sum(np.size(x) for x in p.values.values()))):
+        if time.monotonic() - started > _SECONDS:
+            proof.undecided.append(f"{place.label}: it takes too long")
+            continue
         bench = _Bench(question, place, programs, proof, regions, seed + 1000 * number)
         outcome, complete = bench.outcome()
         label = place.size_words or place.label
@@ -195,9 +201,11 @@ class _Bench:
 
     def _settled(self, labels: dict[str, np.ndarray]) -> _Outcome:
         """Draw until every root exists, with as many primes as the exponentials need."""
-        matched = 0
+        matched, started = 0, time.monotonic()
         no_square: list[np.ndarray] = []
         for draw in range(_UNLUCKY):
+            if time.monotonic() - started > _SECONDS / 2:
+                break
             found, field = self._draw(labels, draw)
             if field.rooted:
                 if not no_square:
@@ -262,7 +270,9 @@ class _Bench:
         if all((s | ~k).all() for s, k in zip(same, known, strict=True)):
             return _Outcome("unlucky" if field.unlucky else "undecided", "a value is not defined there"), needed
         if any(x.logs is not None for x in (*hand, *true)):  # compared as images under exp
-            needed = 1 + max(max(x.logs.heights[0] + 1, x.logs.heights[1]) for x in (*hand, *true) if x.logs is not None)
+            needed = 1 + max(
+                max(x.logs.heights[0] + 1, x.logs.heights[1]) for x in (*hand, *true) if x.logs is not None
+            )
         why = "a logarithm or another function that is an atom here" if field.used & {"log", "atom"} else ""
         why = why or ("a root of a square may be taken with the wrong sign" if "root" in field.used else "")
         return _Outcome("different", why or "they are not the same function of free variables"), needed

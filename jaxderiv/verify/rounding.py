@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from jaxderiv.verify.algebra import DERIVATIVES, Algebra, Floats
-from jaxderiv.verify.precise import snap
+from jaxderiv.verify.precise import closed_form, snap
 
 DTYPES = {"float64": np.float64, "float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
 
@@ -78,7 +78,7 @@ class Rounding(Algebra):
         def is_exact(value: float) -> bool:
             meant = snap(value) if np.isfinite(value) else Fraction(0)
             if meant is None or self.literals_only:
-                return meant is not None or bool(x.ndim)
+                return meant is not None or bool(x.ndim) or closed_form(value) is not None
             return meant.denominator & (meant.denominator - 1) == 0
 
         exact = np.reshape([is_exact(v) for v in x.ravel().tolist()], x.shape).astype(bool)
