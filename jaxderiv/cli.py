@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("verify", _verify, "the evidence for the catalogue, or for some of it")
     sub.add_argument("names", nargs="*", metavar="NAME", help="logistic, classification/logistic, or a chapter")
     _add_common(sub)
-    sub.add_argument("--mutants", action="store_true", help="which typical mistakes the points would have noticed")
+    sub.add_argument(
+        "--mutants", action="store_true", help="change every step of every formula, and see that it is noticed"
+    )
     sub.add_argument("--effort", choices=EFFORTS, default="normal", help="how many points (default: normal)")
 
     sub = command("show", _show, "a derivation line by line: formula, code, verdict")
@@ -126,10 +128,11 @@ def _verify(options: argparse.Namespace) -> int:
     from jaxderiv.render.text import describe
 
     started = time.monotonic()
-    outcomes = _outcomes(_jobs(options.names), options.effort, options.seed, options.json)
+    outcomes = _outcomes(_jobs(options.names), options.effort, options.seed, options.json, options.mutants)
     results = [result for outcome in outcomes for result in outcome.results]
     parts = [tables.summary(outcomes, console.paint)]
     parts += [describe(result, console.paint) for result in results if not result.verdict.ok or not result.as_expected]
+    parts.append(tables.unproved(results))
     parts.append(tables.notes(outcomes, console.paint))
     if options.mutants:
         parts.append(tables.mutants(results, console.paint))
@@ -187,7 +190,9 @@ def _jobs(names: Sequence[str]) -> list[Job]:
     return [Job(entry.full_name, entry.path) for entry in find(names)]
 
 
-def _outcomes(jobs: list[Job], effort: str, seed: int, json: Path | None = None) -> list[Outcome]:
+def _outcomes(
+    jobs: list[Job], effort: str, seed: int, json: Path | None = None, mutants: bool = False
+) -> list[Outcome]:
     """Verify, show progress, and write the JSON file before anything is printed."""
     from jaxderiv.verify.pool import verify_all
 
@@ -195,7 +200,7 @@ def _outcomes(jobs: list[Job], effort: str, seed: int, json: Path | None = None)
         console.writable(json)
     progress = console.Progress(len(jobs), log=len(jobs) > 1)
     try:
-        outcomes = verify_all(jobs, effort, seed, progress=progress)
+        outcomes = verify_all(jobs, effort, seed, mutants, progress=progress)
     finally:
         progress.clear()
     if json is not None:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from jaxderiv.derivation import read_catalogue
-from jaxderiv.verify.examine import examine, sweep
+from jaxderiv.verify.examine import examine
 from jaxderiv.verify.places import home_sizes, places, shapes
 from jaxderiv.verify.question import Place, Programs
 from jaxderiv.verify.suite import question_of
+from jaxderiv.verify.sweep import sweep
 
 LOGISTIC = "classification/logistic"
 NAMES = (LOGISTIC, "classification/softmax", "regression/least_squares")

@@ -17,10 +17,10 @@ from jaxderiv.derivation import read_catalogue
 from jaxderiv.verify import suite, template
 from jaxderiv.verify.algebra import DERIVATIVES, Floats
 from jaxderiv.verify.dual import Dual
-from jaxderiv.verify.examine import sweep
 from jaxderiv.verify.interpreter import Interpreter, trace
 from jaxderiv.verify.places import places
 from jaxderiv.verify.question import Programs
+from jaxderiv.verify.sweep import sweep
 
 CATALOGUE = [
     f"{path.parent.name}/{path.stem}" for path in sorted(Path(jaxderiv.catalogue.__file__).parent.glob("*/[!_]*.py"))

@@ -1,7 +1,8 @@
-"""Exact arithmetic: identities that hold are proved, what does not hold never is, and the assumption is the right one."""
+"""Exact arithmetic: identities that hold are proved, what does not hold never is, and the assumption is said."""
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +56,7 @@ def is_prime(n):
 def test_the_primes_form_a_chain_in_which_squares_are_positive():
     assert not is_prime(PRIMES[0] * PRIMES[1])
     assert all(map(is_prime, PRIMES))
-    assert all(p == 2 * q + 1 for p, q in zip(PRIMES, PRIMES[1:], strict=False))
+    assert all(p == 2 * q + 1 for p, q in itertools.pairwise(PRIMES))
     for p in PRIMES:
         assert all(pow(n, (p - 1) // 2, p) == 1 for n in (2, 3, 5, 6, 7, 35, 61, 67))
         assert pow(-1, (p - 1) // 2, p) == p - 1

@@ -11,7 +11,6 @@ from jaxderiv.render.text import STYLES, Paint, describe, indented, plain, plura
 from jaxderiv.verify.pool import Outcome
 from jaxderiv.verify.verdict import Result, Verdict
 
-
 _JOINED = {Verdict.PROVED: " equal to ", Verdict.AGREES: " with ", Verdict.REFUTED: " against "}
 
 

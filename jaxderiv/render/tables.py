@@ -78,32 +78,34 @@ def _gist(note: str) -> str:
     return note.partition(" (")[0]
 
 
+def unproved(results: Iterable[Result]) -> str:
+    """Claims that agree and are not proved, with the reason. Empty if there are none."""
+    agree = [result for result in results if result.verdict is Verdict.AGREES]
+    lines = [line for r in agree for line in indented(f"{r.derivation}, {r.claim}: {r.reason}", 4, "  ")]
+    return "\n".join(["Agree, and are not proved", *lines]) if lines else ""
+
+
 def mutants(results: Iterable[Result], paint: Paint = plain) -> str:
-    """Mutants of the results by kind: how many were made, and how many the points noticed."""
-    made: Counter[str] = Counter()
-    same: Counter[str] = Counter()
-    dead: Counter[str] = Counter()
+    """Mutants of the formulas' steps by kind and fate, the score, and the survivors."""
+    fates: dict[str, Counter[str]] = {}
+    survivors = []
     for result in results:
-        for kind, (noticed, count) in result.kills.items():
-            made[kind] += count
-            dead[kind] += noticed
-            same[kind] += count if not noticed else 0
-    lines = [paint(f"{'mutant':24}    made  equal  noticed  missed", "strong")]
-    for kind in made:
-        missed = made[kind] - same[kind] - dead[kind]
-        lines.append(f"{kind:24} {made[kind]:7} {same[kind]:6} {dead[kind]:8} {missed:7}")
-    judged = made.total() - same.total()
-    lines.append(f"{'total':24} {made.total():7} {same.total():6} {dead.total():8} {judged - dead.total():7}")
+        for mutant in result.mutants:
+            fates.setdefault(mutant.kind, Counter())[mutant.fate] += 1
+            if mutant.fate == "survived":
+                survivors.append(f"{result.derivation}, {result.claim}: {mutant.words}")
+    columns = ("refuted", "equivalent", "survived")
+    lines = [paint(f"{'mutant':16}    made  refuted  equivalent  survived", "strong")]
+    total: Counter[str] = sum(fates.values(), Counter())
+    for kind, found in (*fates.items(), ("total", total)):
+        numbers = " ".join(f"{found[c]:{width}}" for c, width in zip(columns, (8, 11, 9), strict=True))
+        lines.append(f"{kind:16} {found.total():7} {numbers}")
+    judged = total.total() - total["equivalent"]
     if judged:
-        lines += [
-            "",
-            paint(f"score: {dead.total()} of {judged} noticed, {100 * dead.total() / judged:.1f} %", "strong"),
-        ]
-    lines += [
-        "These mutants act on outputs and addends of the formulas, not on the steps inside them.",
-        "equal: the mutant of a claim gives the same result at every point, as the transpose of a",
-        "symmetric Hessian does; it is left out of the score.",
-    ]
+        share = 100 * total["refuted"] / judged
+        lines += ["", paint(f"score: {total['refuted']} of {judged} refuted, {share:.1f} %", "strong")]
+    lines += ["Each mutant changes one step of a formula. An equivalent one is proved to be the formula itself."]
+    lines += [line for words in survivors for line in indented(f"survived: {words}", 4, "  ")]
     return "\n".join(lines)
 
 

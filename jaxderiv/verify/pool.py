@@ -67,18 +67,20 @@ def verify_all(
     jobs: Sequence[Job],
     effort: str = "normal",
     seed: int = 0,
+    mutants: bool = False,
     processes: int | None = None,
     progress: Progress = lambda outcomes, running: None,
 ) -> list[Outcome]:
     """Verify all jobs; outcomes in their order, the same for any number of processes.
 
     Args:
+        mutants: whether to change every step of every formula, too.
         processes: at most so many; by default as many as there are cores.
     """
     # Longest first, so that the last worker does not start a long one when the others have finished.
     todo = sorted(jobs, key=lambda job: job.path.stat().st_size, reverse=True)
     outcomes: dict[Job, Outcome] = {}
-    workers = [_Worker(effort, seed) for _ in range(min(processes or cores(), len(jobs)))]
+    workers = [_Worker(effort, seed, mutants) for _ in range(min(processes or cores(), len(jobs)))]
     try:
         while len(outcomes) < len(jobs):
             for worker in workers:
@@ -98,8 +100,8 @@ def verify_all(
 class _Worker:
     """The near side of a process that verifies one job after another."""
 
-    def __init__(self, effort: str, seed: int):
-        self.effort, self.seed = effort, seed
+    def __init__(self, effort: str, seed: int, mutants: bool):
+        self.how = effort, seed, mutants
         self.job: Job | None = None
         self.claims = 0
         self._start()
@@ -114,7 +116,7 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job, self.claims = job, 0
-        self.pipe.send((job, self.effort, self.seed))
+        self.pipe.send((job, *self.how))
 
     def news(self) -> Outcome | None:
         """The outcome of the job, once there is one."""
@@ -160,13 +162,13 @@ def _work(pipe: Connection) -> None:
     os.environ.setdefault("JAX_TRACEBACK_FILTERING", "off")
     with contextlib.suppress(EOFError, BrokenPipeError):  # the other side is gone
         while True:
-            job, effort, seed = pipe.recv()
+            job, effort, seed, mutants = pipe.recv()
             started = time.perf_counter()
-            found = _verify(job, effort, seed, lambda: pipe.send("claim"))
+            found = _verify(job, effort, seed, mutants, lambda: pipe.send("claim"))
             pipe.send(Outcome(job, seconds=time.perf_counter() - started, **found))
 
 
-def _verify(job: Job, effort: str, seed: int, progress: Callable[[], None]) -> dict[str, Any]:
+def _verify(job: Job, effort: str, seed: int, mutants: bool, progress: Callable[[], None]) -> dict[str, Any]:
     from jaxderiv.derivation import read_catalogue, read_file
     from jaxderiv.verify.suite import verify
 
@@ -183,7 +185,7 @@ def _verify(job: Job, effort: str, seed: int, progress: Callable[[], None]) -> d
     except (Exception, SystemExit) as error:
         return {"error": in_file(error, job.path)}
     try:
-        return {"results": tuple(verify(derivation, effort, seed, progress)), "notes": derivation.notes}
+        return {"results": tuple(verify(derivation, effort, seed, progress, mutants)), "notes": derivation.notes}
     except Exception:
         return {
             "error": f"the verifier itself failed, which is a fault of jaxderiv:\n{traceback.format_exc().rstrip()}"

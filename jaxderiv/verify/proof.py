@@ -43,7 +43,7 @@ from jaxderiv.verify.algebra import Unsupported
 from jaxderiv.verify.dual import Dual, DualValue
 from jaxderiv.verify.expressions import Expressions
 from jaxderiv.verify.field import PRIMES, Element, Field, Logs
-from jaxderiv.verify.interpreter import Interpreter, trace
+from jaxderiv.verify.interpreter import Hook, Interpreter, trace
 from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.truth import differentiate
 
@@ -134,12 +134,18 @@ class _Outcome:
     why: str = ""
 
 
-def prove(question: Question, places: Sequence[Place], programs: Programs, seed: int = 0) -> Proof:
-    """Compare hand formula and truth in finite fields near every place."""
+def prove(
+    question: Question, places: Sequence[Place], programs: Programs, seed: int = 0, change: Hook | None = None
+) -> Proof:
+    """Compare hand formula and truth in finite fields near every place.
+
+    Args:
+        change: a hook that changes the formula, to see whether that makes a difference.
+    """
     proof = Proof()
     try:
         with np.errstate(all="ignore"):
-            _prove(proof, question, places, programs, seed)
+            _prove(proof, question, places, programs, seed, change)
     except Unsupported as error:  # without exact arithmetic
         proof.reason = f"{error} is outside of exact arithmetic"
     except Exception as error:  # no verdict must be lost because a proof of it fails
@@ -147,14 +153,16 @@ def prove(question: Question, places: Sequence[Place], programs: Programs, seed:
     return proof
 
 
-def _prove(proof: Proof, question: Question, places: Sequence[Place], programs: Programs, seed: int) -> None:
+def _prove(
+    proof: Proof, question: Question, places: Sequence[Place], programs: Programs, seed: int, change: Hook | None
+) -> None:
     regions, started = _Regions(), time.monotonic()
     # The smallest first: where roots have to exist by luck, or every step is dear, only these may be settled in time.
     for number, place in enumerate(sorted(places, key=lambda p: sum(np.size(x) for x in p.values.values()))):
         if time.monotonic() - started > _SECONDS:
             proof.undecided.append(f"{place.label}: it takes too long")
             continue
-        bench = _Bench(question, place, programs, proof, regions, seed + 1000 * number)
+        bench = _Bench(question, place, programs, proof, regions, seed + 1000 * number, change)
         outcome, complete = bench.outcome()
         label = place.size_words or place.label
         if outcome.status == "different":
@@ -179,10 +187,10 @@ def _prove(proof: Proof, question: Question, places: Sequence[Place], programs: 
 class _Bench:
     """One place."""
 
-    def __init__(self, question, place, programs, proof: Proof, regions: _Regions, seed: int):
+    def __init__(self, question, place, programs, proof: Proof, regions: _Regions, seed: int, change: Hook | None):
+        self.change = change
         self.question, self.place, self.proof, self.regions, self.seed = question, place, proof, regions, seed
         self.hand, self.reference = programs.hand(question, place), programs.reference(question, place)
-        self.programs = programs
 
     def outcome(self) -> tuple[_Outcome, bool]:
         """What was found, and whether it holds for all labels."""
@@ -250,13 +258,13 @@ class _Bench:
         point = _point(question, self.place, field, labels)
         ties: list[str] = []
         regions = _Decisions()
-        interpreter = Interpreter(field, regions.hook(0))
+        interpreter = Interpreter(field, regions.hook(0, self.change))
         hand = interpreter(self.hand, point)
         true = differentiate(self.reference, point, what, field, ties, regions.hook(1))
         needed = max(field.needed, *(1 + x.height for x in (*hand, *true)))
         if ties or interpreter.ties:
             words = f"a comparison is too close to call ({(ties or interpreter.ties)[0]})"
-            return _Outcome("undecided", words), 1
+            return _Outcome("undecided", words), needed
         same = [field.same(h, t) for h, t in zip(hand, true, strict=True)]
         if all(s.all() for s in same):
             roots = sum(square.size for square, _ in field.rooted)
@@ -335,7 +343,7 @@ class _Decisions:
     def __init__(self) -> None:
         self.outcomes: dict[tuple, np.ndarray] = {}
 
-    def hook(self, program: int):
+    def hook(self, program: int, change: Hook | None = None) -> Hook:
         def note(interpreter, path, eqn, inputs, outputs):
             name, algebra = eqn.primitive.name, interpreter.algebra
             if eqn.invars and atoms.is_float(eqn.invars[0]):
@@ -347,7 +355,7 @@ class _Decisions:
                     self.outcomes[program, path] = np.asarray(algebra.order(inputs[0]) < 0)
                 elif name in ("argmax", "argmin", "reduce_max", "reduce_min", "sort"):
                     self.outcomes[program, path, name] = np.argsort(algebra.order(inputs[0]), axis=-1)
-            return outputs
+            return outputs if change is None else change(interpreter, path, eqn, inputs, outputs)
 
         return note
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from jaxderiv.derivation import Claim, Derivation, arguments
 from jaxderiv.domains import by_name
 from jaxderiv.verify.examine import examine
+from jaxderiv.verify.mutants import mutants
 from jaxderiv.verify.places import places
 from jaxderiv.verify.question import Programs, Question
 from jaxderiv.verify.shrink import literal
@@ -90,7 +92,11 @@ def _left_code(claim: Claim, passed: str) -> str:
 
 
 def verify(
-    derivation: Derivation, effort: str = "normal", seed: int = 0, progress: Callable[[], None] = lambda: None
+    derivation: Derivation,
+    effort: str = "normal",
+    seed: int = 0,
+    progress: Callable[[], None] = lambda: None,
+    with_mutants: bool = False,
 ) -> list[Result]:
     """Verdicts on all claims of a derivation, in the order of the file.
 
@@ -98,6 +104,7 @@ def verify(
         effort: "quick", "normal" or "high": how many points.
         seed: the same seed gives the same points.
         progress: called after every claim.
+        with_mutants: whether to change every step of every formula, and to see that it is noticed.
     """
     where = list(places(derivation, effort, seed))
     programs = Programs()
@@ -105,4 +112,8 @@ def verify(
     for claim in derivation.claims:
         sweeps.append(sweep(question_of(derivation, claim), where, programs, seed))
         progress()
-    return examine(sweeps)
+    results = examine(sweeps)
+    if not with_mutants:
+        return results
+    fates = [mutants(s.question, s.of("agrees", "generic", "sought"), programs) for s in sweeps]
+    return [replace(result, mutants=tuple(found)) for result, found in zip(results, fates, strict=True)]

@@ -49,6 +49,15 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
+class Mutant:
+    """A change of one step of a formula, and its fate: "refuted", "equivalent" or "survived"."""
+
+    kind: str
+    words: str
+    fate: str
+
+
+@dataclass(frozen=True)
 class Result:
     """A claim and its verdict.
 
@@ -57,7 +66,8 @@ class Result:
         reason: why the verdict is what it is, in one line.
         hypotheses: restrictions of the arguments under which it holds, if it needs any.
         diagnosis: of a refuted claim, what probably is wrong with the formula.
-        kills: of each kind of mutant of the formula, how many were noticed, and how many there were.
+        kills: of each kind of mutant of the result, how many the points noticed, and how many there were.
+        mutants: of the formula's steps, where they were asked for.
     """
 
     derivation: str
@@ -72,6 +82,7 @@ class Result:
     counterexample: Counterexample | None = None
     notes: tuple[str, ...] = ()
     kills: dict[str, tuple[int, int]] = field(default_factory=dict)
+    mutants: tuple[Mutant, ...] = ()
 
     @property
     def as_expected(self) -> bool:
