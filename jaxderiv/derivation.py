@@ -187,7 +187,7 @@ class _Reader:
         names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         for name in names:
             if names.count(name) > 1:
-                raise self.error(name, "two functions have this name", "Give each its own")
+                raise self.error(name, "two functions have this name", "Give each its own name")
 
     def derivation(self) -> Derivation:
         self._plain_functions()
@@ -314,7 +314,7 @@ class _Reader:
     def _claims(self, loss: types.FunctionType | None, parameters: tuple[str, ...]) -> Iterator[Claim]:
         for line in sorted(self.lines, key=lambda line: line.__code__.co_firstlineno):
             name, before = line.__name__, self.lines[line]
-            code = _left_code(line) or describe(before)
+            code = _left_code(line) or getattr(before, "__name__", "another function")
             yield Claim(self.name, name, "line", line, before, f"{name} = {code.replace('jax.', '')}", left_code=code)
         if loss is None:
             return
@@ -436,18 +436,6 @@ def hessian_vector_product(loss: Formula, parameters: tuple[str, ...], direction
     return product
 
 
-def describe(formula: Formula) -> str:
-    """A name for the left side of a line: grad(loss), vmap(grad(pointwise)), or the code of a lambda."""
-    name = getattr(formula, "__name__", "")
-    inner = getattr(formula, "__wrapped__", None)
-    if inner is None:
-        return _code_of(formula) if name == "<lambda>" else name or repr(formula)
-    doc = (getattr(formula, "__doc__", "") or "").lower()
-    kinds = {"gradient of": "grad", "vectorized": "vmap", "jacobian of": "jacobian", "hessian of": "hessian"}
-    kind = next((short for long, short in kinds.items() if doc.startswith(long)), "")
-    return f"{kind}({describe(inner)})" if kind else describe(inner)
-
-
 def _left_code(line: types.FunctionType) -> str:
     """What stands in the brackets of ``@equals(...)`` above a line."""
     try:
@@ -458,17 +446,6 @@ def _left_code(line: types.FunctionType) -> str:
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "equals":
             return ", ".join(map(ast.unparse, (*decorator.args, *(k.value for k in decorator.keywords))))
     return ""
-
-
-def _code_of(formula: Formula) -> str:
-    """The code of a lambda. Its source comes with the whole function that it decorates."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(formula)))
-    except (OSError, TypeError, SyntaxError):
-        return "lambda"
-    lambdas = (node for node in ast.walk(tree) if isinstance(node, ast.Lambda))
-    named = [node for node in lambdas if tuple(a.arg for a in node.args.args) == arguments(formula)]
-    return ast.unparse(named[0]) if named else "lambda"
 
 
 @functools.lru_cache(maxsize=1024)

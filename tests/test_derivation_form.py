@@ -10,7 +10,6 @@ import pytest
 
 from jaxderiv.derivation import (
     arguments,
-    describe,
     equals,
     hessian_vector_product,
     read,
@@ -43,6 +42,11 @@ def hessian(X):
     return X.T @ X
 """
 GOOD = HEAD + LOSS + GRADIENT + HESSIAN
+GRADIENT_W = """
+def gradient_w(w, X, y):
+    "$7 w$"
+    return 7 * w
+"""
 
 
 @pytest.fixture
@@ -179,12 +183,29 @@ MISTAKES = {
     "two lines of one name": (
         GOOD + GRADIENT,
         "gradient",
-        ["two lines have this name", "its own name"],
+        ["have this name", "its own name"],
+    ),
+    "gradient under another name": (GOOD + GRADIENT_W, "gradient_w", ["nothing checks it", "Did you mean gradient"]),
+    "misspelt hessian": (GOOD.replace("def hessian", "def hesian"), "hesian", ["nothing checks it", "hessian"]),
+    "jitted loss": (GOOD.replace("def loss", "@jax.jit\ndef loss"), "loss", ["not a function", "without a decorator"]),
+    "equals without a left side": (
+        GOOD.replace("@equals(jax.grad(loss))", "@equals"),
+        "gradient",
+        ["no left side", "@equals(jax.grad(loss))"],
+    ),
+    "domain without a shape": (GOOD.replace("y: Real[Array, n]", "y: Real"), "loss", ["lacks a shape", "y: Real["]),
+    "parameter twice": (GOOD + 'parameters = ("w", "w")\n', "parameters", ["('w', 'w')", "different arguments"]),
+    "parameter that is a number": (GOOD + "parameters = 3\n", "parameters", ["it is 3", "('w',)"]),
+    "loss of whole numbers": (GOOD.replace("jnp.sum((X @ w - y) ** 2) / 2", "len(y)"), "loss", ["int", "floats"]),
+    "loss that branches": (
+        GOOD.replace("    return jnp.sum((X @ w - y) ** 2) / 2", "    return jnp.sum(w) if w[0] > 0 else jnp.sum(X)"),
+        "loss",
+        ["cannot trace", "jnp.where"],
     ),
     "line that a plain function replaces": (
         GOOD + '\ndef gradient(w, X, y):\n    "$g$"\n    return w\n',
         "gradient",
-        ["two lines have this name", "its own name"],
+        ["have this name", "its own name"],
     ),
     "hvp with data before its direction": (
         GOOD + '\ndef hvp(w, X, v: Real[Array, d]):\n    "$Hv$"\n    return X.T @ (X @ v)\n',
@@ -330,7 +351,7 @@ def test_equals_takes_a_function():
 
 
 def test_equals_stands_above_a_function():
-    with pytest.raises(DerivationError, match="stands above a function"):
+    with pytest.raises(DerivationError, match="stands above a float.*a plain def"):
         equals(jnp.sin)(3.0)
 
 
@@ -342,12 +363,12 @@ def test_steps_of_the_catalogue_stay_pure_and_jittable():
     assert np.array_equal(jax.jit(least_squares.gradient)(w, X, y), [18.0, 30.0])
 
 
-def test_left_sides_are_described():
+def test_left_sides_stand_as_the_file_has_them():
     claims = {c.name: c for name in ("logistic", "softmax") for c in read_catalogue(f"classification/{name}").claims}
-    assert describe(claims["hessian"].left) == "jacobian(gradient)"
-    assert describe(claims["residual"].left) == "vmap(grad(cross_entropy))"
-    assert describe(claims["gradient"].left) == "gradient_by_observation"
-    assert describe(claims["probabilities_along"].left) == ("lambda Z, U: jnp.einsum('ikm,im->ik', curvature(Z), U)")
+    assert claims["hessian"].left_code == "jax.jacobian(gradient)"
+    assert claims["residual"].statement == "residual = vmap(grad(cross_entropy))"
+    assert claims["gradient"].left_code == "gradient_by_observation"
+    assert claims["probabilities_along"].left_code == "lambda Z, U: jnp.einsum('ikm,im->ik', curvature(Z), U)"
 
 
 def test_a_size_is_its_name():

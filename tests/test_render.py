@@ -15,7 +15,7 @@ from jaxderiv.render.formula import readable
 from jaxderiv.render.json import dumps, record
 from jaxderiv.verify.diagnosis import Diagnosis
 from jaxderiv.verify.pool import Job, Outcome
-from jaxderiv.verify.verdict import Counterexample, Evidence, Result, Verdict
+from jaxderiv.verify.verdict import Counterexample, Evidence, Mutant, Result, Verdict
 
 AGREES = Result("ridge", "gradient", "gradient = grad(loss)", Verdict.AGREES, "no proof", kills={"sign": (3, 4)})
 REFUTED = replace(
@@ -135,9 +135,14 @@ def test_like_notes_are_shown_once(tmp_path):
 
 
 def test_mutants_that_change_nothing_do_not_count():
-    said = tables.mutants([replace(AGREES, kills={"sign": (3, 4), "transposed": (0, 5)})])
-    assert "score: 3 of 4 noticed, 75.0 %" in said
-    assert "outputs and addends" in said
+    made = [
+        Mutant("minus", f"-{i}", fate) for i, fate in enumerate(["refuted"] * 3 + ["survived"] + ["equivalent"] * 5)
+    ]
+    said = tables.mutants([replace(AGREES, mutants=tuple(made))])
+    assert "score: 3 of 4 refuted, 75.0 %" in said
+    assert "survived: " in said
+    assert "-3" in said
+    assert tables.unproved([AGREES]).count("no proof") == 1
 
 
 def test_pages_hold_code_as_it_stands():

@@ -104,7 +104,7 @@ def mutants(results: Iterable[Result], paint: Paint = plain) -> str:
     if judged:
         share = 100 * total["refuted"] / judged
         lines += ["", paint(f"score: {total['refuted']} of {judged} refuted, {share:.1f} %", "strong")]
-    lines += ["Each mutant changes one step of a formula. An equivalent one is proved to be the formula itself."]
+    lines += indented("Each changes one step of a formula. An equivalent one is proved to be the formula itself.", 0)
     lines += [line for words in survivors for line in indented(f"survived: {words}", 4, "  ")]
     return "\n".join(lines)
 

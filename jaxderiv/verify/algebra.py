@@ -131,7 +131,18 @@ class Algebra:
         return self.select((self.order(x) < 0).astype(int), [x, self.neg(x)])
 
 
-_LOG2 = math.log(2)
+def _scalar(quick: Callable[[float], float], sure: Callable[[float], Any]) -> Callable:
+    """A function of one number over arrays; what the quick one cannot do (poles, overflow) the sure one does."""
+
+    def one(x: float) -> float:
+        try:
+            return float(quick(x))
+        except (ValueError, OverflowError, ZeroDivisionError):
+            return float(sure(x))
+
+    return np.vectorize(one, otypes=[float])
+
+
 FLOAT_FUNCTIONS: dict[str, Callable] = {
     "exp": np.exp, "log": np.log, "log1p": np.log1p, "expm1": np.expm1, "tanh": np.tanh, "sin": np.sin,
     "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh,
@@ -139,10 +150,10 @@ FLOAT_FUNCTIONS: dict[str, Callable] = {
     "rsqrt": lambda x: 1 / np.sqrt(x), "cbrt": np.cbrt, "square": np.square, "exp2": np.exp2,
     "logistic": lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
     "erf": np.vectorize(math.erf, otypes=[float]), "erfc": np.vectorize(math.erfc, otypes=[float]),
-    "erf_inv": np.vectorize(lambda x: mpmath.fp.erfinv(x), otypes=[float]),
-    "lgamma": np.vectorize(lambda x: math.lgamma(x), otypes=[float]),
-    "digamma": np.vectorize(lambda x: mpmath.fp.digamma(x), otypes=[float]),
-    "trigamma": np.vectorize(lambda x: mpmath.fp.psi(1, x), otypes=[float]),
+    "erf_inv": _scalar(mpmath.fp.erfinv, mpmath.erfinv),
+    "lgamma": _scalar(math.lgamma, lambda x: mpmath.loggamma(x).real),
+    "digamma": _scalar(mpmath.fp.digamma, mpmath.digamma),
+    "trigamma": _scalar(lambda x: mpmath.fp.psi(1, x), lambda x: mpmath.psi(1, x)),
 }  # fmt: skip
 
 
