@@ -270,3 +270,114 @@ def test_bad_input_is_told_in_words(name):
 def test_a_bad_formula_is_told_in_words(formulas, words):
     with pytest.raises(jaxderiv.InputError, match=words):
         jaxderiv.check(squares, w, **formulas)
+
+
+# What a fresh reader found ------------------------------------------------------------------------------------------
+square = rng.normal(size=(4, 4))
+mean_error = lambda w, X, y: jnp.mean((X @ w - y) ** 2) / 2
+norm = lambda w: jnp.linalg.norm(w)
+
+
+def test_equal_sizes_are_told_apart_where_the_function_does():
+    args = (rng.normal(size=4), square, rng.normal(size=4))
+    wrong = jaxderiv.check(mean_error, *args, gradient=lambda w, X, y: X.T @ (X @ w - y) / len(w))
+    assert wrong.verdict == "refuted"
+    assert "len(w)/len(X)" in wrong.diagnosis
+    assert jaxderiv.check(mean_error, *args, gradient=lambda w, X, y: X.T @ (X @ w - y) / len(y)).ok
+
+
+def test_equal_sizes_vary_together_where_the_formula_wants_them_to():
+    fixed = lambda X: 2 * X @ jnp.eye(len(X))
+    found = jaxderiv.check(lambda X: jnp.sum(X**2), square, gradient=fixed)
+    assert found.verdict == "proved"
+    assert any("not at others" in note for note in found.results[0].notes)
+
+
+def test_a_placeholder_suggests_no_hypothesis():
+    absolute = lambda w: jnp.sum(jnp.abs(w))
+    assert jaxderiv.check(absolute, np.ones(3), gradient=jnp.ones_like).verdict == "refuted"
+    form = lambda x, A: jnp.sum((A @ x) ** 2)
+    assert jaxderiv.check(form, w, np.eye(3), gradient=lambda x, A: 2 * A @ A.T @ x).verdict == "refuted"
+    one_hot = jaxderiv.check(entropy, np.eye(4), np.eye(4), gradient=lambda Z, T: jax.nn.softmax(Z) - T)
+    assert one_hot.ok
+
+
+def test_an_example_at_a_kink_is_undecided_there_and_not_wrong():
+    right = jaxderiv.check(norm, np.zeros(3), gradient=lambda w: w / jnp.linalg.norm(w))
+    assert right.verdict == "proved"
+    assert any("kink" in note for note in right.results[0].notes)
+    assert jaxderiv.check(norm, np.zeros(3), gradient=lambda w: 2 * w).verdict == "refuted"
+
+
+def test_a_float32_formula_of_a_float32_parameter_is_right():
+    found = jaxderiv.check(squares, w.astype(np.float32), gradient=lambda w: (2 * w).astype(jnp.float32))
+    assert found.verdict == "proved"
+
+
+@pytest.mark.parametrize("third", [lambda n: 1 / n, lambda n: np.full(n, 1 / n), lambda n: np.float32(1) / n])
+def test_a_rounded_constant_is_the_rational_that_was_meant(third):
+    found = jaxderiv.check(jnp.mean, w, gradient=lambda w: third(len(w)) * jnp.ones_like(w))
+    assert found.ok, str(found)
+
+
+def test_a_difference_that_floats_do_not_show_is_told_with_its_size():
+    found = jaxderiv.check(norm, w, gradient=lambda w: w / (jnp.linalg.norm(w) + 1e-12))
+    assert found.verdict == "refuted"
+    assert "perhaps an epsilon" in found.diagnosis
+    shown = str(found)
+    assert "formula" in shown
+    values = [line.split()[-1] for line in shown.splitlines() if "formula " in line or "truth " in line]
+    assert values[-1] != values[-2]
+
+
+def test_a_formula_without_float64_values_is_no_pass():
+    found = jaxderiv.check(squares, w, gradient=lambda w: 2 * w * jnp.exp(1000 + w) / jnp.exp(1000 + w))
+    assert found.verdict == "inconclusive"
+    assert "not finite in float64" in found.results[0].reason
+
+
+def test_a_numpy_formula_that_lacks_a_small_term_is_refuted():
+    loss = lambda w, X: jnp.sum((X @ w) ** 2) / 2 + 1e-9 * (w @ w)
+    numpy = lambda w, X: np.asarray(X).T @ (np.asarray(X) @ np.asarray(w))
+    assert jaxderiv.check(loss, w, X, gradient=numpy).verdict == "refuted"
+
+
+def test_labels_of_a_counterexample_stay_in_range():
+    loss = lambda W, X, t: -jnp.mean(jax.nn.log_softmax(X @ W)[jnp.arange(len(t)), t])
+    wrong = lambda W, X, t: X.T @ (jax.nn.softmax(X @ W) - jax.nn.one_hot(t, W.shape[1], dtype=X.dtype))
+    found = jaxderiv.check(loss, rng.normal(size=(3, 4)), X, labels, gradient=wrong)
+    assert found.verdict == "refuted"
+    inputs = found.counterexample.inputs
+    assert max(inputs["t"]) < len(inputs["W"][0])
+
+
+def test_much_data_in_a_closure_are_asked_for_as_arguments():
+    large = rng.normal(size=(300, 20))
+    found = jaxderiv.check(
+        lambda w: jnp.sum((large @ w) ** 2), np.ones(20), gradient=lambda w: 3 * large.T @ (large @ w)
+    )
+    assert found.verdict == "inconclusive"
+    assert "as arguments" in found.results[0].reason
+
+
+def test_a_report_is_true_where_it_is_ok():
+    assert jaxderiv.check(squares, w, gradient=lambda w: 2 * w)
+    assert not jaxderiv.check(squares, w, gradient=lambda w: 3 * w)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"seed": -1}, "seed is -1"), ({"seed": 1.5}, "seed is 1.5"), ({"domains": "Real"}, "domains is 'Real'"),
+        ({"domains": {"w": Symmetric}}, "w is not symmetric in the example"),
+    ],
+)  # fmt: skip
+def test_bad_settings_are_told_in_words(more, words):
+    with pytest.raises(jaxderiv.InputError, match=words):
+        jaxderiv.check(squares, w, gradient=lambda w: 2 * w, **more)
+
+
+def test_what_jax_cannot_differentiate_is_told_in_words():
+    loop = lambda w: jax.lax.while_loop(lambda v: jnp.sum(v) < 9, lambda v: 2 * v, jnp.abs(w))[0]
+    with pytest.raises(jaxderiv.InputError, match="JAX cannot differentiate"):
+        jaxderiv.check(loop, w, gradient=lambda w: w)

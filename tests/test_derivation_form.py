@@ -351,7 +351,7 @@ def test_equals_takes_a_function():
 
 
 def test_equals_stands_above_a_function():
-    with pytest.raises(DerivationError, match="stands above a float.*a plain def"):
+    with pytest.raises(DerivationError, match=r"stands above a float.*a plain def"):
         equals(jnp.sin)(3.0)
 
 

@@ -254,9 +254,9 @@ class Template:
                 continue
             placeholder = x.size > 1 and (np.ptp(x) == 0 or _is_identity(x))
             for ladder in _LADDERS:
-                if placeholder and "Simplex" not in ladder:
-                    continue  # np.ones and np.eye suggest nothing, but for targets
                 for name in ladder:
+                    if placeholder and name != "Simplex":
+                        continue  # np.ones and np.eye suggest nothing, but for targets that they sum to one
                     if leaf.parameter and name not in _CONTINUOUS:
                         continue
                     if x.size < 2 and name not in ("Positive", "UnitInterval"):
