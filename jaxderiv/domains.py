@@ -137,12 +137,16 @@ class _Real(Domain):
 
     def edges(self, rng, shape):
         generic = _generic(rng, shape)
-        return {
+        edges = {
             "zero": np.zeros(shape),
             "huge": 1000.0 * np.sign(generic),
             "tiny": generic * 2.0**-27,
             "tied": np.full(shape, 0.5),
+            "scaled up": generic * 2.0**27,
         }
+        if len(shape) > 1 and shape[0] > 1:
+            edges["with duplicated rows"] = generic[np.arange(shape[0]) // 2]
+        return edges
 
     def from_free(self, u):
         return u

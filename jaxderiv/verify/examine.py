@@ -10,7 +10,9 @@ import numpy as np
 
 from jaxderiv.verify import floating
 from jaxderiv.verify.agreement import Judgement
+from jaxderiv.verify.algebra import Floats
 from jaxderiv.verify.diagnosis import Diagnosis, diagnose
+from jaxderiv.verify.interpreter import Interpreter
 from jaxderiv.verify.mutation import addends, killed, mutants
 from jaxderiv.verify.question import Place, Question
 from jaxderiv.verify.shrink import counterexample
@@ -49,7 +51,7 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], fault: str) 
         if not j.hand_is_finite
     ]
     kinks = [j for j in one.judgements if j.reason.startswith(("a kink", "within"))]
-    notes += list(dict.fromkeys(f"at {j.place.label}: {j.reason}" for j in kinks))
+    notes += list(dict.fromkeys(f"at {j.place.label}: {j.reason}{_chosen(one, j)}" for j in kinks))
     if one.misshapen:
         where, problem = next(iter(one.misshapen.items()))
         cause = Diagnosis("layout", problem)
@@ -97,6 +99,23 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], fault: str) 
         if one.proof.found:
             evidence.append(Evidence("proof", reason, one.proof.numbers))
     return make(verdict, reason, evidence=tuple(evidence), notes=tuple(notes), kills=kills)
+
+
+def _chosen(one: Sweep, j: Judgement) -> str:
+    """Which value JAX takes at a kink, at the first entry that has several."""
+    question, args = one.question, one.question.arguments(j.place)
+    if j.truth is None or not j.truth.kink:
+        return ""
+    try:
+        with np.errstate(all="ignore"):
+            values = Interpreter(Floats())(one.programs.get(question.auto, args), args)
+    except Exception:  # the note is worth less than the verdict
+        return ""
+    for value, low, high in zip(values, j.truth.low, j.truth.high, strict=True):
+        for v, a, b in zip(np.ravel(value), low.ravel(), high.ravel(), strict=True):
+            if a != b:
+                return f"; of {float(a):.6g} to {float(b):.6g} JAX takes {float(v):.6g}"
+    return ""
 
 
 def _raises(what: str, raised: dict[str, str]) -> list[str]:

@@ -18,6 +18,7 @@ from jaxderiv.verify.question import Place, Sizes
 EFFORTS = {"quick": 1, "normal": 2, "high": 8}  # generic points at the home shape
 _HOME = {"n": 7, "d": 3, "K": 4, "h": 5, "m": 6, "p": 8, "q": 2, "k": 9}
 _SPARE = (11, 13, 17, 19, 23)
+_OF_DATA = ("scaled up", "with duplicated rows")
 _SMALLEST = {"K": 2}  # one class alone is no classification
 
 
@@ -55,16 +56,17 @@ def _draw(derivation: Derivation, sizes: Sizes, rng: np.random.Generator) -> dic
 
 
 def _edges(derivation: Derivation, sizes: Sizes, rng: np.random.Generator, effort: str) -> Iterator[Place]:
-    """The parameters together on every edge of their domains, each datum on its first one; at high effort every
-    symbol on every edge by itself."""
+    """The parameters together on every edge of their domains but the dearest, each datum on its first one and on those
+    of badly scaled data; at high effort every symbol on every edge by itself."""
     arguments = derivation.loss_arguments or tuple(derivation.symbols)
     edges = {name: _edge_values(derivation, name, sizes, rng) for name in arguments}
     parameters = {name: edges.pop(name) for name in derivation.parameters} if effort != "high" else {}
-    for edge in dict.fromkeys(edge for found in parameters.values() for edge in found):
+    for edge in dict.fromkeys(edge for found in parameters.values() for edge in found if edge not in _OF_DATA):
         placed = {name: found[edge] for name, found in parameters.items() if edge in found}
         yield Place(f"{', '.join(placed)} {edge}", "edge", sizes, _draw(derivation, sizes, rng) | placed)
     for name, found in edges.items():
-        for edge in list(found) if effort == "high" else list(found)[:1]:
+        chosen = list(found)[:1] + [edge for edge in _OF_DATA if edge in found and np.ndim(found[edge]) > 1]
+        for edge in found if effort == "high" else chosen:
             yield Place(f"{name} {edge}", "edge", sizes, _draw(derivation, sizes, rng) | {name: found[edge]})
 
 
