@@ -132,6 +132,7 @@ def _verify(options: argparse.Namespace) -> int:
     results = [result for outcome in outcomes for result in outcome.results]
     parts = [tables.summary(outcomes, console.paint)]
     parts += [describe(result, console.paint) for result in results if not result.verdict.ok or not result.as_expected]
+    parts.append(tables.curvature(results))
     parts.append(tables.unproved(results))
     parts.append(tables.notes(outcomes, console.paint))
     if options.mutants:

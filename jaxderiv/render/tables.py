@@ -85,6 +85,17 @@ def unproved(results: Iterable[Result]) -> str:
     return "\n".join(["Agree, and are not proved", *lines]) if lines else ""
 
 
+def curvature(results: Iterable[Result]) -> str:
+    """What is known of the convexity of every loss. Empty if that is nothing."""
+    names: dict[str, list[str]] = {}
+    for result in results:
+        for one in result.evidence:
+            if one.kind == "curvature":
+                names.setdefault(one.text, []).append(result.derivation)
+    lines = [line for said, of in names.items() for line in indented(f"{', '.join(of)}: {said}", 4, "  ")]
+    return "\n".join(["Curvature", *lines]) if lines else ""
+
+
 def mutants(results: Iterable[Result], paint: Paint = plain) -> str:
     """Mutants of the formulas' steps by kind and fate, the score, and the survivors."""
     fates: dict[str, Counter[str]] = {}

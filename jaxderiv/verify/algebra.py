@@ -16,6 +16,13 @@ from typing import Any
 import mpmath
 import numpy as np
 
+COMPARISONS: dict[str, Callable] = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+    "ne": np.not_equal, "lt_to": np.less, "le_to": np.less_equal, "eq_to": np.equal,
+}  # fmt: skip
+MAYBE = 2  # an outcome beside 0 and 1, of algebras that are not ordered
+_WITH_EQUALITY = frozenset("le ge eq le_to eq_to".split())
+
 Value = Any
 Move = Callable[..., np.ndarray]
 
@@ -28,6 +35,7 @@ class Algebra:
     """Numbers and what can be done with arrays of them: `Floats`, `Precise`, `Rounding`, `Field`, `Dual`."""
 
     orders = 0  # of derivatives that a value carries
+    ordered = True  # whether any two values can be compared
     digits: float = 16  # decimal digits that a value holds; infinite if it is exact
 
     def constant(self, x: np.ndarray) -> Value:
@@ -57,6 +65,22 @@ class Algebra:
     def equal(self, a: Value, b: Value) -> np.ndarray:
         """Where two values are equal."""
         return np.asarray(self.order(a) == self.order(b), dtype=bool)
+
+    def compare(self, name: str, a: Value, b: Value) -> np.ndarray:
+        """The outcome of a comparison (of `COMPARISONS`), entry by entry."""
+        found = np.asarray(COMPARISONS[name](self.order(a), self.order(b)), dtype=bool)
+        return np.where(self.equal(a, b), name in _WITH_EQUALITY, found)
+
+    def larger(self, a: Value, b: Value, sign: int = 1) -> Value:
+        """The larger (or, with sign -1, the smaller) of two values; NaN where one is."""
+        x, y = self.order(a), self.order(b)
+        second = np.asarray(y > x if sign > 0 else y < x, dtype=bool)
+        nan = np.asarray(y != y, dtype=bool)
+        return self.select((second | nan).astype(int), [a, b])
+
+    def of_condition(self, x: np.ndarray) -> Value:
+        """Outcomes of a comparison, or whole numbers, as values."""
+        return self.constant(np.asarray(x, dtype=np.float64))
 
     def add(self, a: Value, b: Value) -> Value:
         raise NotImplementedError

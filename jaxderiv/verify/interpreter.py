@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from jaxderiv.verify import atoms, linear, structure
-from jaxderiv.verify.algebra import Algebra, Unsupported, Value
+from jaxderiv.verify.algebra import COMPARISONS, MAYBE, Algebra, Unsupported, Value
 
 Path = tuple[int, ...]
 Hook = Callable[["Interpreter", Path, JaxprEqn, list[Value], list[Value]], list[Value]]
@@ -30,11 +30,6 @@ _UNARY = frozenset(
     "exp exp2 log log1p expm1 tanh logistic sin cos tan asin acos atan sinh cosh asinh acosh atanh sqrt rsqrt cbrt "
     "square erf erfc erf_inv lgamma digamma".split()
 )
-_COMPARE: dict[str, Callable] = {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
-    "ne": np.not_equal, "lt_to": np.less, "le_to": np.less_equal, "eq_to": np.equal,
-}  # fmt: skip
-_WITH_EQUALITY = frozenset("le ge eq le_to eq_to".split())
 _IDENTITY = frozenset("copy copy_p reduce_precision real sharding_constraint device_put".split())
 _STEPS: dict[str, Callable] = {"floor": np.floor, "ceil": np.ceil, "round": np.rint, "sign": np.sign}
 _LIMIT = 100_000  # iterations of a while loop
@@ -173,18 +168,18 @@ class Interpreter:
 
     def compare(self, eqn: JaxprEqn, a: Value, b: Value) -> np.ndarray:
         if not atoms.is_float(eqn.invars[0]):
-            return np.asarray(_COMPARE[eqn.primitive.name](a, b), dtype=bool)
+            return np.asarray(COMPARISONS[eqn.primitive.name](a, b), dtype=bool)
         self.note_ties(eqn, a, b)
-        name, order = eqn.primitive.name, self.algebra.order
-        found = np.asarray(_COMPARE[name](order(a), order(b)), dtype=bool)
-        return np.where(self.algebra.equal(a, b), name in _WITH_EQUALITY, found)
+        return self.algebra.compare(eqn.primitive.name, a, b)
 
     def larger(self, eqn: JaxprEqn, a: Value, b: Value, sign: int = 1) -> Value:
         self.note_ties(eqn, a, b)
-        order = self.algebra.order
-        second = np.asarray(order(b) > order(a) if sign > 0 else order(b) < order(a), dtype=bool)
-        nan = np.asarray(order(b) != order(b), dtype=bool)
-        return self.algebra.select((second | nan).astype(int), [a, b])
+        return self.algebra.larger(a, b, sign)
+
+    def product(self, eqn: JaxprEqn, a: Value, b: Value) -> Value:
+        if eqn.invars[0] is eqn.invars[1]:
+            return self.algebra.integer_power(a, 2)
+        return self.algebra.mul(a, b)
 
     def step(self, eqn: JaxprEqn, x: Value) -> Value:
         """A piecewise constant function: of the order alone."""
@@ -209,7 +204,7 @@ class Interpreter:
         if was and now:
             return x
         if now:
-            return self.algebra.constant(np.asarray(x, dtype=np.float64))
+            return self.algebra.of_condition(x)
         order = self.algebra.order(x)
         if atoms.dtype(eqn.outvars[0]) == np.bool_:
             return np.asarray(order != 0, dtype=bool)
@@ -226,6 +221,8 @@ class Interpreter:
         return self.algebra.power(a, self.algebra.constant(np.asarray(b, dtype=np.float64)))
 
     def finite(self, eqn: JaxprEqn, x: Value) -> np.ndarray:
+        if not self.algebra.ordered:
+            return np.ones(self.algebra.shape(x), dtype=bool)  # values that are not are not spoken of
         order = self.algebra.order(x)
         # objects compare with infinity, and NaN with nothing
         return np.asarray((order < np.inf) & (order > -np.inf), dtype=bool)
@@ -249,13 +246,13 @@ def _binary(method: str) -> Callable[..., Value]:
 
 _ARITHMETIC: dict[str, Callable[..., Value]] = {
     **dict.fromkeys(_UNARY, _function),
-    **dict.fromkeys(_COMPARE, Interpreter.compare),
+    **dict.fromkeys(COMPARISONS, Interpreter.compare),
     **dict.fromkeys(_STEPS, Interpreter.step),
     **dict.fromkeys(_IDENTITY, lambda interpreter, eqn, x: x),
     "add": _binary("add"),
     "add_any": _binary("add"),
     "sub": _binary("sub"),
-    "mul": _binary("mul"),
+    "mul": lambda interpreter, eqn, a, b: interpreter.product(eqn, a, b),
     "div": _binary("div"),
     "neg": lambda interpreter, eqn, x: interpreter.algebra.neg(x),
     "integer_pow": lambda interpreter, eqn, x: interpreter.algebra.integer_power(x, eqn.params["y"]),
@@ -272,7 +269,7 @@ _ARITHMETIC: dict[str, Callable[..., Value]] = {
 }
 
 
-_INTEGER: dict[str, Callable] = _COMPARE | {
+_INTEGER: dict[str, Callable] = COMPARISONS | {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum, "neg": np.negative,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert, "copy": np.asarray,
     "convert_element_type": np.asarray, "rem": np.fmod, "stop_gradient": np.asarray,
@@ -296,6 +293,8 @@ def _iota(eqn: JaxprEqn) -> np.ndarray:
 def _discrete(eqn: JaxprEqn, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """An equation on integers and booleans alone: the most frequent ones in NumPy, the rest by JAX."""
     name = eqn.primitive.name
+    if any(x.dtype == np.int8 and np.any(x == MAYBE) for x in inputs):
+        raise Unsupported(f"{name} of a comparison that may come out either way")
     shape = atoms.shape(eqn.outvars[0])
     if name in _INTEGER:
         out = _INTEGER[name](*(np.broadcast_to(x, shape) for x in inputs))

@@ -29,6 +29,8 @@ def _dot_general(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -
     shape_a, shape_b = algebra.shape(a), algebra.shape(b)
     free_a = [i for i in range(len(shape_a)) if i not in (*contract_a, *batch_a)]
     free_b = [i for i in range(len(shape_b)) if i not in (*contract_b, *batch_b)]
+    if eqn.invars[0] is eqn.invars[1] and contract_a == contract_b and not (free_a or free_b or batch_a):
+        return [algebra.sum(algebra.integer_power(a, 2), tuple(contract_a))]  # z @ z is a sum of squares
     count = lambda shape, axes: math.prod(shape[i] for i in axes)
 
     def matrix(x: Value, shape: tuple[int, ...], *groups: list[int]) -> Value:

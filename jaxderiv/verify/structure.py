@@ -7,6 +7,7 @@ rules about bounds and windows hold.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -181,6 +182,11 @@ def _reduce_extreme(sign: int, position: bool) -> Rule:
     def rule(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
         algebra = interpreter.algebra
         flat = _flat_last(algebra, inputs[0], tuple(eqn.params["axes"]))
+        if not algebra.ordered and not position:
+            last = len(algebra.shape(flat)) - 1
+            at = lambda i: algebra.move(lambda a: a[(slice(None),) * last + (i,)], flat)
+            parts = [at(i) for i in range(algebra.shape(flat)[-1])]
+            return [functools.reduce(lambda a, b: algebra.larger(a, b, sign), parts)]
         index = _extreme(algebra.order(flat), sign)
         if position:
             return [index.astype(atoms.dtype(eqn.outvars[0]))]

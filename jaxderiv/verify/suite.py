@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxderiv.derivation import Claim, Derivation, arguments
 from jaxderiv.domains import by_name
+from jaxderiv.verify import curvature
 from jaxderiv.verify.examine import examine
 from jaxderiv.verify.mutants import mutants
 from jaxderiv.verify.places import places
@@ -16,7 +17,7 @@ from jaxderiv.verify.question import Programs, Question
 from jaxderiv.verify.shrink import literal
 from jaxderiv.verify.sweep import Sweep, sweep
 from jaxderiv.verify.truth import Derivative
-from jaxderiv.verify.verdict import Result
+from jaxderiv.verify.verdict import Evidence, Result, Verdict
 
 _DISCRETE = tuple(by_name[kind] for kind in ("Bit", "Sign", "OneHot"))
 
@@ -112,8 +113,25 @@ def verify(
     for claim in derivation.claims:
         sweeps.append(sweep(question_of(derivation, claim), where, programs, seed))
         progress()
-    results = examine(sweeps)
+    results = _with_curvature(derivation, sweeps, examine(sweeps))
     if not with_mutants:
         return results
     fates = [mutants(s.question, s.of("agrees", "generic", "sought"), programs) for s in sweeps]
     return [replace(result, mutants=tuple(found)) for result, found in zip(results, fates, strict=True)]
+
+
+def _with_curvature(derivation: Derivation, sweeps: list[Sweep], results: list[Result]) -> list[Result]:
+    """What is known of the loss's convexity, with the line or the claim that says most about it."""
+    for index, (one, result) in enumerate(zip(sweeps, results, strict=True)):
+        if one.question.claim == curvature.LINE:
+            found = curvature.of_line(one) if result.verdict is Verdict.PROVED else None
+            return _added(results, index, found)
+    ends = [i for i, s in enumerate(sweeps) if s.question.what.kind in ("hessian", "hvp")]
+    return _added(results, ends[0], curvature.of_samples(derivation, sweeps)) if ends else results
+
+
+def _added(results: list[Result], index: int, found: Evidence | None) -> list[Result]:
+    if found is None:
+        return results
+    more = replace(results[index], evidence=(*results[index].evidence, found))
+    return [*results[:index], more, *results[index + 1 :]]

@@ -61,3 +61,9 @@ def hessian(w, X, lam):
 def hvp(w, v: Real[Array, d], X, lam):
     r"""$\nabla^2 L\, v = \frac1n X^\top \left(\sigma(z)\,\sigma(-z) \odot Xv\right) + \lambda v$"""
     return X.T @ (curvature(X @ w) * (X @ v)) / len(X) + lam * v
+
+
+@equals(lambda w, v, X, lam: v @ hvp(w, v, X, lam))
+def curvature_along(w, v, X, lam):
+    r"""$v^\top \nabla^2 L\, v = \frac1n \sum_i \sigma(z_i)\,\sigma(-z_i)\,(x_i^\top v)^2 + \lambda \|v\|^2 \ge 0$"""
+    return jnp.mean(curvature(X @ w) * (X @ v) ** 2) + lam * (v @ v)

@@ -97,3 +97,11 @@ def probabilities_along(Z, U: Real[Array, n, K]):
 def hvp(W, V: Real[Array, d, K], X, lam):
     r"""$\nabla^2 L[V] = \frac1n X^\top \dot P + \lambda V$ with $\dot P$ the change of $P$ along $U = XV$"""
     return X.T @ probabilities_along(X @ W, X @ V) / len(X) + lam * V
+
+
+@equals(lambda W, V, X, lam: jnp.sum(V * hvp(W, V, X, lam)))
+def curvature_along(W, V, X, lam):
+    r"""$\frac1{2n} \sum_{ikm} p_{ik}\, p_{im}\, (u_{ik} - u_{im})^2 + \lambda \|V\|_F^2 \ge 0$ with $U = XV$: convex"""
+    P, U = probabilities(X @ W), X @ V
+    pairs = P[:, :, None] * P[:, None, :] * (U[:, :, None] - U[:, None, :]) ** 2
+    return jnp.sum(pairs) / (2 * len(X)) + lam * jnp.sum(V * V)

@@ -75,3 +75,9 @@ def hessian(w, X, y, delta):
 def hvp(w, v: Real[Array, d], X, y, delta):
     r"""$\nabla^2 L\, v = X^\top \left(\rho_\delta''(Xw - y) \odot Xv\right)$"""
     return X.T @ (curvature(X @ w - y, delta) * (X @ v))
+
+
+@equals(lambda w, v, X, y, delta: v @ hvp(w, v, X, y, delta))
+def curvature_along(w, v, X, y, delta):
+    r"""$v^\top \nabla^2 L\, v = \sum_i \rho_\delta''(x_i^\top w - y_i)\, (x_i^\top v)^2 \ge 0$: convex"""
+    return jnp.sum(curvature(X @ w - y, delta) * (X @ v) ** 2)

@@ -67,3 +67,10 @@ def hessian(w, X):
 def hvp(w, v: Real[Array, d], X):
     r"""$\nabla^2 L\, v = \frac1n X^\top (Xv)$, without forming $X^\top X$"""
     return X.T @ (X @ v) / len(X)
+
+
+@equals(lambda w, v, X: v @ hvp(w, v, X))
+def curvature_along(v, X):
+    r"""$v^\top \nabla^2 L\, v = \frac1n \|Xv\|^2 \ge 0$: convex"""
+    z = X @ v
+    return z @ z / len(X)

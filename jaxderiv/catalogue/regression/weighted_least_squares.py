@@ -62,3 +62,9 @@ def hessian(w, X, s):
 def hvp(w, v: Real[Array, d], X, s):
     r"""$\nabla^2 L\, v = X^\top (s \odot Xv)$, without forming $X^\top S X$"""
     return X.T @ (s * (X @ v))
+
+
+@equals(lambda w, v, X, s: v @ hvp(w, v, X, s))
+def curvature_along(v, X, s):
+    r"""$v^\top \nabla^2 L\, v = \sum_i s_i\, (x_i^\top v)^2 \ge 0$: convex, strictly so when X has full column rank"""
+    return jnp.sum(s * (X @ v) ** 2)
