@@ -51,7 +51,7 @@ _BITS = PRIMES[-1].bit_length() - 1
 _UNLUCKY = 1000  # draws, of which some give all roots
 _IN_DISGUISE = 100  # draws that have to match where a root may be one of a square
 _ALL_LABELS = 16  # patterns of labels up to which all of them are tried
-_SECONDS = 6.0  # for one question, after which no other place is begun
+_SECONDS = 4.0  # for one question, after which no other place is begun
 _LABELS = tuple(by_name[name] for name in ("Bit", "Sign", "OneHot"))
 
 

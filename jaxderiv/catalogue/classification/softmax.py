@@ -1,9 +1,7 @@
 r"""Softmax regression with a ridge penalty.
 
-Rows of T are targets on the simplex, one-hot or soft. The loss is the mean over observations; the penalty,
-lam/2 times the squared norm, is not divided by n and falls on every weight. X is n by d without an intercept
-column, W is d by K and the gradient is laid out like W. The Hessian is d by K by d by K: its entry (j, k, l,
-m) belongs to W[j, k] and W[l, m].
+Rows of T are targets on the simplex. The loss is a mean; the penalty, lam/2 times the squared norm, is not divided by n
+and falls on every weight: X is n by d without an intercept column, W d by K. H[j, k, l, m] is of W[j, k] and W[l, m].
 
 Source: ML Math Derivations, part 6, "Softmax"; the Hessian, which the text leaves out, is our own.
 """
@@ -26,21 +24,16 @@ def cross_entropy(Z: Real[Array, n, K], T):
     return -jnp.sum(T * log_softmax(Z), axis=-1)
 
 
-def log_partition(Z):
-    r"""$A(z) = \log \sum_k e^{z_k}$"""
-    return logsumexp(Z)
-
-
 # One observation --------------------------------------------------------------
 @equals(cross_entropy)
 def cross_entropy_of_logits(Z, T):
-    r"""$\ell(z, t) = A(z) - t^\top z$, since $\sum_k t_k = 1$"""
-    return log_partition(Z) - jnp.sum(T * Z, axis=-1)
+    r"""$\ell(z, t) = \log \sum_k e^{z_k} - t^\top z$, since $\sum_k t_k = 1$"""
+    return logsumexp(Z) - jnp.sum(T * Z, axis=-1)
 
 
-@equals(jax.vmap(jax.grad(log_partition)))
+@equals(lambda Z: jax.vmap(jax.grad(logsumexp))(Z))
 def probabilities(Z):
-    r"""$\nabla A = p$"""
+    r"""$p = \nabla \log \sum_k e^{z_k}$"""
     return softmax(Z)
 
 
@@ -101,7 +94,6 @@ def hvp(W, V: Real[Array, d, K], X, lam):
 
 @equals(lambda W, V, X, lam: jnp.sum(V * hvp(W, V, X, lam)))
 def curvature_along(W, V, X, lam):
-    r"""$\frac1{2n} \sum_{ikm} p_{ik}\, p_{im}\, (u_{ik} - u_{im})^2 + \lambda \|V\|_F^2 \ge 0$ with $U = XV$: convex"""
+    r"""$\frac1n \sum_{ik} p_{ik}\, (u_{ik} - p_i^\top u_i)^2 + \lambda \|V\|_F^2 \ge 0$: variances of $U = XV$"""
     P, U = probabilities(X @ W), X @ V
-    pairs = P[:, :, None] * P[:, None, :] * (U[:, :, None] - U[:, None, :]) ** 2
-    return jnp.sum(pairs) / (2 * len(X)) + lam * jnp.sum(V * V)
+    return jnp.sum(P * (U - jnp.sum(P * U, axis=-1, keepdims=True)) ** 2) / len(X) + lam * jnp.sum(V * V)
