@@ -1,4 +1,4 @@
-"""What a run leaves behind: figure.svg, figure.png and results.json, whole or not at all."""
+"""What a run leaves behind: figure.svg, figure.png and results.json, each of them whole or not at all."""
 
 from __future__ import annotations
 

@@ -117,9 +117,9 @@ def plot(results: Results) -> Figure:
     axes.scatter(results.parent, results.child, s=9 * results.counts, **circles)
     axes.plot(ends, ends, ":", color=BLACK, label="both equally tall")
     heights = forward.intercept + forward.slope * ends
-    axes.plot(ends, heights, color=VERMILION, label=f"child on mid-parent, {forward.slope:.3f} in per in")
+    axes.plot(ends, heights, color=VERMILION, label=f"child on mid-parent: slope {forward.slope:.3f}")
     heights = backward.intercept + backward.slope * ends
-    axes.plot(heights, ends, "--", color=BLUE, label=f"mid-parent on child, {backward.slope:.3f} in per in")
+    axes.plot(heights, ends, "--", color=BLUE, label=f"mid-parent on child: slope {backward.slope:.3f} (across)")
     axes.plot(forward.classes, forward.means, "o", ms=4, color=VERMILION, label="mean child of a mid-parent class")
     axes.plot(backward.means, backward.classes, "s", ms=4, color=BLUE, label="mean mid-parent of a child class")
     axes.plot(*forward.centre, "*", ms=13, color=BLACK, label="centre of mass")
@@ -137,7 +137,7 @@ def plot(results: Results) -> Figure:
     axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="mid-parent's height (inches)")
     axes.set_ylabel("adult child's height (inches; daughters' times 1.08)")
     axes.set_title(f"Galton 1886: either generation finds the other nearer to the mean (r = {results.correlation:.3f})")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, labelspacing=0.9, frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, labelspacing=1.25, frameon=False)
     return figure
 
 

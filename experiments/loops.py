@@ -5,8 +5,8 @@ says why it stopped. Plain gradient descent, momentum, Adam, L-BFGS, Newton and 
 loop, because each step hands the transformation all that any of them asks for: value, gradient, loss and the
 data by name.
 
-Formulas, transformation and recorder are static: a loop is compiled once per combination of them and of
-shapes. Start, data and tolerance are arguments, so that other numbers run the same program.
+Formulas, transformation and recorder are static: a loop is compiled once per combination of them, of shapes
+and of a chunk's length. Start, data and tolerance are arguments, so that other numbers run the same program.
 (``optax.sgd(0.1)`` makes a new transformation at every call: make it once and pass it twice.)
 """
 
@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+
+from jaxderiv.errors import InputError
 
 Report = Callable[[int, int], object]
 
@@ -127,7 +129,11 @@ def minimise(
     Args:
         tolerance: on the Euclidean norm of the gradient, in units of the loss per unit of the parameter.
         limit: the largest number of steps, 1 or more; the other arguments are as in `trace`.
+    Raises:
+        InputError: for a limit below 1, or a start that is not of floats.
     """
+    if limit < 1:
+        raise InputError(f"limit is {limit}; allowed: 1 or more steps")
     data, carry = dict(data), _begin(optimiser, start)
     steps, bound = jnp.zeros((), int), 0
     while int(steps) == bound and bound < limit:
@@ -156,6 +162,8 @@ def timed(run: Callable[[], Any]) -> tuple[Any, float, float]:
 
 def _begin(optimiser, start):
     start = jnp.asarray(start)
+    if not jnp.issubdtype(start.dtype, jnp.floating):
+        raise InputError(f"start has dtype {start.dtype}; steps are taken in floats: write start.astype(float)")
     return start, optimiser.init(start)
 
 

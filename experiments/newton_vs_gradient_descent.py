@@ -27,7 +27,7 @@ import optax
 from matplotlib.figure import Figure
 
 from experiments import settings
-from experiments.files import BLUE, VERMILION
+from experiments.files import BLACK, BLUE, VERMILION
 from experiments.loops import Problem, timed, trace
 from jaxderiv import data
 from jaxderiv.catalogue.classification import logistic
@@ -68,6 +68,11 @@ class Results(NamedTuple):
     @property
     def condition_number(self) -> float:
         return self.eigenvalues[-1] / self.eigenvalues[0]
+
+    @property
+    def predicted_share(self) -> float:
+        """What the extreme eigenvalues say that a step of gradient descent takes off near the minimum."""
+        return 1 - np.abs(1 - self.step_size * self.eigenvalues[[0, -1]]).max()
 
 
 def place_and_length(w, state):
@@ -143,7 +148,7 @@ def claim(results: Results) -> str:
     require(full[-3:].all(), f"Newton's last steps {results.newton_lengths[-3:]} are full ones")
     require((newton_norms[1:] <= bound + ROUND_OFF)[full].all(), "after a full step |g| <= M/2 |move|^2")
 
-    predicted = 1 - np.abs(1 - results.step_size * results.eigenvalues[[0, -1]]).max()
+    predicted = results.predicted_share
     late = f"late shares, {share.min():.6f} to {share.max():.6f},"
     require(descent_norms[-1] <= 1e-6, f"gradient descent gets to 1e-6, |g| = {descent_norms[-1]:.1e}")
     require((share >= 0.99 * predicted).all(), f"{late} are not below the predicted {predicted:.6f}")
@@ -172,29 +177,33 @@ def plot(results: Results) -> Figure:
     by_step, by_time, by_norm = figure.subplots(1, 3)
     share, slope = shares(results.descent.gradient_norm)[-1], order(results.newton.gradient_norm)
     for label, found, late, style in (
-        ("gradient descent", results.descent, f"late share {share:.4f}", {"color": VERMILION}),
+        ("gradient descent", results.descent, f"descent: late share {share:.4f}", {"color": VERMILION}),
         (
             "Newton",
             results.newton,
-            f"late slope {slope:.2f}",
+            f"Newton: late slope {slope:.2f}",
             {"color": BLUE, "linestyle": "--", "marker": "o", "ms": 4},
         ),
     ):
         milliseconds = 1e3 * found.seconds / (len(found.gradient_norm) - 1)
         end = np.argmax(np.append(found.gradient_norm, 0) <= ROUND_OFF)
         norms, steps = found.gradient_norm[: end + 1], np.arange(1, len(found.gradient_norm[: end + 1]))
-        by_step.loglog(steps, norms[1:], label=label, **style)
+        by_step.semilogy(steps, norms[1:], label=label, **style)
         by_time.loglog(milliseconds * steps, norms[1:], label=label, **style)
         by_norm.loglog(norms[: end - 1], norms[1:end], label=late, **style)
+    last = np.arange(len(results.descent.gradient_norm))[results.descent.gradient_norm > ROUND_OFF]
+    late = last[len(last) // 4 :]
+    line = results.descent.gradient_norm[late[-1]] * (1 - results.predicted_share) ** (late - late[-1])
+    by_step.semilogy(late, line, ":", color=BLACK, label=f"share {results.predicted_share:.4f}, as predicted")
     by_step.set(xlabel="step", ylabel="Euclidean gradient norm")
     by_step.set_title(f"lam = {results.lam:g}, condition number {results.condition_number:.0f}")
     by_time.set(xlabel="time without compilation (ms)", ylabel="Euclidean gradient norm")
     times = results.descent.compile_seconds, results.newton.compile_seconds
-    by_time.set_title("compilation: {:.1f} s, Newton {:.1f} s".format(*times))
+    by_time.set_title("compilation: {:.1f} s, Newton's {:.1f} s".format(*times))
     by_norm.set(xlabel="gradient norm before a step", ylabel="gradient norm after it")
     by_norm.set_title("what one step does")
-    by_step.legend(loc="lower center", bbox_to_anchor=(0.55, 0), fontsize=8)
-    by_norm.legend(loc="lower right")
+    by_step.legend(loc="upper right", fontsize=8)
+    by_norm.legend(loc="lower right", fontsize=8)
     return figure
 
 

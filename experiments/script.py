@@ -50,9 +50,13 @@ def no_progress(label: str) -> Report:
 
 def progress_of(name: str, seconds: float = 2.0) -> Progress:
     """Lines on stderr, one per so many seconds, and none for a run that is shorter."""
-    last = time.monotonic()
+    last, begun = time.monotonic(), set()
 
     def of(label: str) -> Report:
+        if label in begun:
+            label += ", once more without compilation"
+        begun.add(label)
+
         def report(done: int, total: int) -> None:
             nonlocal last
             if done < total and time.monotonic() - last >= seconds:

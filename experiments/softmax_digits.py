@@ -1,7 +1,6 @@
 """Gradient descent, L-BFGS and Newton-CG find the same softmax classifier of handwritten digits, certified by
-strong
-convexity: the loss is within |g|^2 / (2 lam) of its minimum. Newton-CG takes the fewest outer steps, gradient
-    descent the most.
+strong convexity: the loss is within |g|^2 / (2 lam) of its minimum. Newton-CG takes the fewest outer steps,
+gradient descent the most.
 
 Softmax regression on 1797 images of 8 x 8 pixels, a quarter of them drawn as test images. Pixels are divided
 by 16 and centred by the means of the training images; ridge penalty lam on every weight, hence no intercept.
@@ -151,7 +150,7 @@ def plot(results: Results) -> Figure:
         axes.axhline(results.tolerance, color="black", linewidth=0.8, linestyle=":")
         axes.set(xlabel=label, ylabel="Frobenius norm of the gradient")
     by_step.set_title(f"lam = {results.lam:g}; dotted: tolerance {results.tolerance:g}")
-    by_time.set_title("compilation: " + ", ".join(f"{each.compile_seconds:.1f}" for each in results.runs) + " s")
+    by_time.set_title("compilation: {:.1f}, {:.1f}, {:.1f} s".format(*(each.compile_seconds for each in results.runs)))
     accuracy.set(xlabel="outer step", ylabel=f"test accuracy (% of {results.test_size} images)")
     accuracy.set_title(f"at the end {100 * results.runs[-1].test_accuracy[-1]:.1f} % of test images")
     accuracy.legend(loc="lower right")
@@ -163,6 +162,7 @@ def plot(results: Results) -> Figure:
         picture = axes.imshow(weights[:, digit].reshape(8, 8), cmap="PuOr", vmin=-limit, vmax=limit)
         axes.set(xticks=[], yticks=[], title=f"{digit}")
         axes.grid(False)
+        axes.spines[:].set_visible(True)
     bar = pictures.colorbar(picture, ax=row, location="bottom", aspect=60)
     bar.set_label("weight of a pixel's ink (0 to 1): purple speaks for the digit, orange against it")
     return figure

@@ -8,6 +8,7 @@ import pytest
 
 from experiments.loops import Problem, minimise, timed, trace
 from jaxderiv.catalogue.classification import logistic
+from jaxderiv.errors import InputError
 from jaxderiv.optimisers import newton, newton_cg
 
 # optax's adam and lbfgs rely on JAX's ordinary promotion.
@@ -123,3 +124,10 @@ def test_timed_returns_the_second_call():
     assert result == 2
     assert compile_seconds >= 0
     assert seconds >= 0
+
+
+@pytest.mark.parametrize(("start", "limit", "words"), [([1.0], 0, "limit is 0"), ([1], 5, "dtype int")])
+def test_bad_settings_are_told_in_words(start, limit, words):
+    problem = Problem(lambda w: w @ w, lambda w: 2 * w)
+    with pytest.raises(InputError, match=words):
+        minimise(problem, optax.sgd(0.1), np.array(start), {}, 1e-6, limit)
