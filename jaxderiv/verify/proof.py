@@ -28,22 +28,20 @@ The treatment of exponentials follows Mirage (Wu et al., OSDI 2025, arXiv 2405.0
 from __future__ import annotations
 
 import itertools
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jax.extend.core import ClosedJaxpr
 
-from jaxderiv.domains import Domain, by_name
 from jaxderiv.verify import atoms
 from jaxderiv.verify.algebra import Unsupported
-from jaxderiv.verify.dual import Dual, DualValue
+from jaxderiv.verify.elements import element_at, label_patterns, labels_of
 from jaxderiv.verify.expressions import Expressions
-from jaxderiv.verify.field import PRIMES, Element, Field, Logs
-from jaxderiv.verify.interpreter import Hook, Interpreter, trace
+from jaxderiv.verify.field import PRIMES, Field
+from jaxderiv.verify.independence import independent
+from jaxderiv.verify.interpreter import Hook, Interpreter
 from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.truth import differentiate
 
@@ -52,7 +50,6 @@ _UNLUCKY = 1000  # draws, of which some give all roots
 _IN_DISGUISE = 100  # draws that have to match where a root may be one of a square
 _ALL_LABELS = 16  # patterns of labels up to which all of them are tried
 _SECONDS = 4.0  # for one question, after which no other place is begun
-_LABELS = tuple(by_name[name] for name in ("Bit", "Sign", "OneHot"))
 
 
 @dataclass
@@ -66,6 +63,7 @@ class Proof:
         drawn: those at which they are so for the drawn labels (0 and 1, signs, classes) only.
         regions: number of different outcomes of the comparisons; uncovered: comparisons with one outcome at all places.
         undecided: places at which the field could not tell, and why.
+        independent: labels of the shapes at which all exponents are.
     """
 
     reason: str = ""
@@ -80,7 +78,7 @@ class Proof:
     depth: int = 1
     used: set[str] = field(default_factory=set)
     kept: set[float] = field(default_factory=set)
-    independent: bool = False
+    independent: list[str] = field(default_factory=list)
     aligned: bool = False
 
     @property
@@ -91,7 +89,7 @@ class Proof:
     def assumption(self) -> str:
         if "exp" not in self.used:
             return "rational"
-        return "independent exponents" if self.independent else "heuristic"
+        return "independent exponents" if set(self.shapes) <= set(self.independent) else "heuristic"
 
     @property
     def probability(self) -> float:
@@ -106,7 +104,8 @@ class Proof:
         said = {
             "rational": bound,
             "independent exponents": f"{bound}, its exponents being independent",
-            "heuristic": "no bound is known, since its exponents are nested or products",
+            "heuristic": "no bound is known, since its exponents are nested or depend on one another"
+            + f" at {len(self.shapes) - len(self.independent)} of them" * bool(self.independent),
         }[self.assumption]
         text = f"the same function at {plural(len(self.shapes), 'shape')}, in {plural(self.regions, 'region')} ({said})"
         if self.drawn:
@@ -124,7 +123,7 @@ class Proof:
             "regions": self.regions, "not_covered": self.uncovered, "degree": self.degree, "draws": self.draws,
             "prime_bits": [p.bit_length() for p in PRIMES[: self.depth]], "assumption": self.assumption,
             "failure_probability": None if self.assumption == "heuristic" else self.probability,
-            "kept_constants": sorted(self.kept),
+            "shapes_with_independent_exponents": self.independent, "kept_constants": sorted(self.kept),
         }  # fmt: skip
 
 
@@ -157,6 +156,7 @@ def _prove(
     proof: Proof, question: Question, places: Sequence[Place], programs: Programs, seed: int, change: Hook | None
 ) -> None:
     regions, started = _Regions(), time.monotonic()
+    proved: dict[str, Place] = {}
     # The smallest first: where roots have to exist by luck, or every step is dear, only these may be settled in time.
     for number, place in enumerate(sorted(places, key=lambda p: sum(np.size(x) for x in p.values.values()))):
         if time.monotonic() - started > _SECONDS:
@@ -174,6 +174,7 @@ def _prove(
         found = proof.shapes if complete else proof.drawn
         if label not in found:
             found.append(label)
+            proved[label] = place
     if not proof.shapes:
         drawn = f"for the labels drawn at {' and '.join(proof.drawn)} only"
         proof.reason = proof.undecided[0] if proof.undecided else drawn
@@ -181,7 +182,9 @@ def _prove(
     proof.regions = len(regions.signatures)
     proof.uncovered = regions.uncovered(question, places[0], programs)
     if proof.depth == 2 and "power" not in proof.used and not proof.aligned:
-        proof.independent = _independent(question, places[0], programs, seed, labels=bool(proof.drawn))
+        proof.independent = [
+            label for label, place in proved.items() if independent(question, place, programs, seed, bool(proof.drawn))
+        ]
 
 
 class _Bench:
@@ -194,11 +197,11 @@ class _Bench:
 
     def outcome(self) -> tuple[_Outcome, bool]:
         """What was found, and whether it holds for all labels."""
-        labels = _labels(self.question)
+        labels = labels_of(self.question)
         free = self._settled({})
         if free.status == "same" or not labels:
             return free, True
-        patterns = list(itertools.islice(_patterns(self.question, self.place, labels), _ALL_LABELS + 1))
+        patterns = list(itertools.islice(label_patterns(self.question, self.place, labels), _ALL_LABELS + 1))
         complete = len(patterns) <= _ALL_LABELS
         drawn = {name: self.place.values[name] for name in labels}
         for pattern in patterns if complete else [drawn]:
@@ -255,7 +258,7 @@ class _Bench:
     def _compare(self, field: Field, labels: dict[str, np.ndarray]) -> tuple[_Outcome, int]:
         """What was found, and the number of primes that it takes to find out."""
         question, what = self.question, self.question.what
-        point = _point(question, self.place, field, labels)
+        point = element_at(question, self.place, field, labels)
         ties: list[str] = []
         regions = _Decisions()
         interpreter = Interpreter(field, regions.hook(0, self.change))
@@ -284,53 +287,6 @@ class _Bench:
         why = "a logarithm or another function that is an atom here" if field.used & {"log", "atom"} else ""
         why = why or ("a root of a square may be taken with the wrong sign" if "root" in field.used else "")
         return _Outcome("different", why or "they are not the same function of free variables"), needed
-
-
-def _labels(question: Question) -> list[str]:
-    return [name for name in question.leaves if isinstance(question.domains.get(name), _LABELS)]
-
-
-def _point(question: Question, place: Place, field: Field, labels: dict[str, np.ndarray]) -> list:
-    """An element of the field for every argument, in its domain by construction."""
-    rng = np.random.default_rng(field.random.getrandbits(32))
-    out: list = []
-    for name, x in zip(question.leaves, question.arguments(place), strict=True):
-        domain = question.domains.get(name)
-        if not np.issubdtype(np.asarray(x).dtype, np.floating):
-            out.append(x)
-        elif name in labels:
-            out.append(field.constant(labels[name]))
-        elif domain is None or type(domain) in (by_name["Real"], by_name["Positive"], *_LABELS[:2]):
-            out.append(field.variable(np.asarray(x)))
-        else:
-            if isinstance(domain, by_name["OneHot"]):
-                domain = by_name["Simplex"](domain.shape)
-            out.append(_constrained(domain, np.shape(x), field, rng))
-    return out
-
-
-def _constrained(domain: Domain, shape: tuple[int, ...], field: Field, rng: np.random.Generator) -> Element:
-    free = rng.integers(-128, 129, domain.free_shape(shape)) / 64.0
-    (value,) = Interpreter(field)(trace(domain.from_free, free), [field.variable(free)])
-    return value
-
-
-def _patterns(question: Question, place: Place, names: list[str]) -> Iterator[dict[str, np.ndarray]]:
-    """All values of these labels."""
-    each = []
-    for name in names:
-        domain, shape = question.domains[name], np.shape(place.values[name])
-        rows = int(np.prod(shape[: len(shape) - domain.axes], dtype=int))
-        if isinstance(domain, by_name["OneHot"]):
-            single: list = list(np.eye(shape[-1]))
-        else:
-            single = [
-                0.0 if isinstance(domain, by_name["Bit"]) and not isinstance(domain, by_name["Sign"]) else -1.0,
-                1.0,
-            ]
-        each.append(np.reshape(rowwise, shape) for rowwise in itertools.product(single, repeat=rows))
-    for values in itertools.product(*each):
-        yield dict(zip(names, values, strict=True))
 
 
 # Regions -----------------------------------------------------------------------------------------------------------
@@ -385,104 +341,3 @@ class _Regions:
             f"{formulas[program][path]} was {'always' if True in outcomes else 'never'} true"
             for (program, path), outcomes in self.seen.items() if len(outcomes) == 1
         ))  # fmt: skip
-
-
-# Independence of exponents -----------------------------------------------------------------------------------------
-_EXPONENTIAL = frozenset("exp expm1 logistic tanh sinh cosh".split())
-_LOGARITHM = frozenset(["log", "log1p"])
-
-
-class _Exponents(Dual):
-    """Dual numbers whose tangents are those of the parts without logarithms, which is what exponentials are taken of:
-    exp(v + log u) = u exp(v)."""
-
-    def function(self, name, x):
-        out = super().function(name, x)
-        if out.tangent is None:
-            return out
-        shape, depth = self.base.shape(out.tangent), len(out.tangent.residues)
-        of = lambda value: tuple(np.full(shape, value, dtype=object) for _ in range(depth))
-        logs = Logs(lambda: (of(0), of(1)), (0, 0)) if name in _LOGARITHM else None
-        return DualValue(out.primal, out.tangent._replace(logs=logs))
-
-    def freeze(self, x):
-        return x  # a maximum that is subtracted is a part of the exponent, whatever derivatives think of it
-
-    def row(self, x: DualValue) -> list[tuple]:
-        """Tangents and value modulo p1 of every entry of an exponent."""
-        level = 1
-        tangent, value = self.tangent(x), x.primal
-        rest = lambda e: (e.residues if e.logs is None else e.logs.rest)[level]
-        return [(*t, v) for t, v in zip(rest(tangent).reshape(-1, self.directions).tolist(),
-                                        rest(value).ravel().tolist(), strict=True)]  # fmt: skip
-
-
-def _independent(question: Question, place: Place, programs: Programs, seed: int, labels: bool) -> bool:
-    """Whether all exponents are jointly uniform: one argument after the other makes those exponents so that depend on
-    it and on no argument before."""
-    free = (type(None), by_name["Real"])
-    is_free = lambda name: type(question.domains.get(name)) in free and place.values[name].dtype == np.float64
-    leaves = [i for i, name in enumerate(question.leaves) if is_free(name)]
-    both = [programs.hand(question, place), programs.reference(question, place)]
-    field = Field(seed, depth=2)
-    drawn = {name: place.values[name] for name in _labels(question)} if labels else {}
-    point = _point(question, place, field, drawn)
-    todo: np.ndarray | None = None
-    for i in sorted(leaves, key=lambda i: -np.size(place.values[question.leaves[i]])):
-        first = _exponents(both, point, i, field)
-        moved = [*point[:i], field.variable(place.values[question.leaves[i]]), *point[i + 1 :]]
-        second = _exponents(both, moved, i, field)
-        if todo is None:
-            todo = np.ones(len(first), dtype=bool)
-        depends = np.array([any(row[:-1]) for row in first], dtype=bool)
-        rows = {row for row, take in zip(first, todo & depends, strict=True) if take}
-        affine = len(first) == len(second) and all(
-            a[:-1] == b[:-1] for a, b, take in zip(first, second, todo, strict=False) if take
-        )
-        if affine and _small_combinations(sorted(rows), PRIMES[1]):
-            todo &= ~depends
-        if not any(row[-1] for row, left in zip(first, todo, strict=True) if left):
-            return True  # what is left is exp(0)
-    return False
-
-
-def _exponents(both: list[ClosedJaxpr], point: list, position: int, field: Field) -> list[tuple]:
-    """Of all exponents, in order: the derivative in one argument and the value, modulo p1."""
-    shape = field.shape(point[position])
-    dual = _Exponents(field, math.prod(shape))
-    rows: list[tuple] = []
-
-    def note(interpreter, path, eqn, inputs, outputs):
-        if eqn.primitive.name in _EXPONENTIAL:
-            rows.extend(dual.row(inputs[0]))
-        return outputs
-
-    seed = np.eye(dual.directions).reshape((*shape, dual.directions))
-    values = [dual.variable(x, seed) if i == position else (x if isinstance(x, np.ndarray) else dual.constant(x))
-              for i, x in enumerate(point)]  # fmt: skip
-    for program in both:
-        Interpreter(dual, note)(program, values)
-    return rows
-
-
-def _small_combinations(rows: list[tuple], p: int) -> bool:
-    """Whether every row is a combination, with coefficients of size 4 at most, of rows that are linearly independent
-    without their last entry."""
-    basis: list[tuple[list[int], dict[int, int], int]] = []  # a reduced row, its combination of the rows, its pivot
-    for number, row in enumerate(rows):
-        if any(x != x for x in row):
-            return False
-        rest, made = list(row), {number: 1}
-        for reduced, made_of, pivot in basis:
-            if factor := rest[pivot]:
-                rest = [(x - factor * y) % p for x, y in zip(rest, reduced, strict=True)]
-                for k, c in made_of.items():
-                    made[k] = (made.get(k, 0) - factor * c) % p
-        first = next((i for i, x in enumerate(rest[:-1]) if x), None)
-        if first is None:
-            if rest[-1] or any(min(c, p - c) > 4 for k, c in made.items() if k != number):
-                return False
-            continue
-        inverse = pow(rest[first], -1, p)
-        basis.append(([x * inverse % p for x in rest], {k: c * inverse % p for k, c in made.items()}, first))
-    return True
