@@ -100,7 +100,7 @@ def test_results_are_in_double_precision(name, results):
 def test_every_axis_of_the_figure_is_labelled(name, results):
     figure = module(name).plot(results(name))
     assert isinstance(figure, Figure)
-    plotted = [axes for axes in figure.axes if axes.lines or axes.collections]
+    plotted = [axes for axes in figure.axes if axes.lines or axes.collections or axes.patches]
     assert plotted
     for axes in plotted:
         if axes.get_label() != "<colorbar>":
@@ -250,7 +250,7 @@ def test_unwritten_results_leave_the_earlier_ones(dropped_in, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["nosuch"], "there is no script 'nosuch'; allowed: --all, galton"),
+        (["nosuch"], "there is no script 'nosuch'; allowed: --all, checkers, galton"),
         (["galton", "--nosuch"], "unrecognized arguments: --nosuch (--help lists the options)"),
         (["galton", "--platform", "abacus"], "invalid choice: 'abacus'"),
         (["--all", "--seed", "-1"], "seed is -1; allowed: a whole number, 0 or more"),
@@ -412,3 +412,18 @@ def descent_of_another_rate(r):
 def test_newton_vs_gradient_descent_notices(sabotage, words, results):
     with pytest.raises(script.ClaimFailed, match=words), np.errstate(all="ignore"):
         newton_vs.claim(sabotage(results("newton_vs_gradient_descent")))
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "words"),
+    [
+        (lambda r: r._replace(caught=np.roll(r.caught, 1, axis=0)), "jaxderiv catches"),
+        (lambda r: r._replace(refused=np.ones_like(r.refused)), "jaxderiv refuses"),
+        (lambda r: r._replace(caught=np.ones_like(r.caught)), "misses some"),
+        (lambda r: r._replace(caught=r.caught[:, ::-1]), "generic point"),
+    ],
+    ids=["order of the checkers", "right ones refused", "all caught", "order of the examples"],
+)
+def test_checkers_notices(sabotage, words, results):
+    with pytest.raises(script.ClaimFailed, match=words):
+        module("checkers").claim(sabotage(results("checkers")))
