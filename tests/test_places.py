@@ -80,7 +80,12 @@ def test_wrong_versions_are_refuted(name, claim):
 def test_the_transpose_of_a_symmetric_matrix_is_right_and_of_another_result_is_not():
     transposed = lambda name, claim: swept(name, version(claim_of(name, claim), lambda h, n: h.T))
     assert not transposed(LOGISTIC, "hessian").refuting
-    assert transposed("classification/softmax", "gradient").misshapen
+    found = transposed("classification/softmax", "gradient")
+    assert found.misshapen
+    (result,) = examine([found])
+    assert result.verdict == "refuted"
+    hand, true = result.counterexample.hand[0], result.counterexample.truth[0]
+    assert np.shape(hand) == np.shape(true)[::-1]
 
 
 @pytest.mark.parametrize(("label", "words"), [("negated", "sign"), ("doubled", "2 times"), ("divided by n", "n")])

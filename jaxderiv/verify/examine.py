@@ -15,7 +15,7 @@ from jaxderiv.verify.diagnosis import Diagnosis, diagnose
 from jaxderiv.verify.interpreter import Interpreter
 from jaxderiv.verify.mutation import addends, killed, mutants
 from jaxderiv.verify.question import Place, Question
-from jaxderiv.verify.shrink import counterexample
+from jaxderiv.verify.shrink import counterexample, misshapen
 from jaxderiv.verify.sweep import Sweep, said
 from jaxderiv.verify.truth import Leaves
 from jaxderiv.verify.verdict import Evidence, Result, Verdict
@@ -53,10 +53,14 @@ def _verdict(one: Sweep, machine: list[Evidence], notes: list[str], fault: str) 
     kinks = [j for j in one.judgements if j.reason.startswith(("a kink", "within"))]
     notes += list(dict.fromkeys(f"at {j.place.label}: {j.reason}{_chosen(one, j)}" for j in kinks))
     if one.misshapen:
-        where, problem = next(iter(one.misshapen.items()))
-        cause = Diagnosis("layout", problem)
+        where, (problem, place) = next(iter(one.misshapen.items()))
         return make(
-            Verdict.REFUTED, f"{problem} (at {where})", evidence=tuple(evidence), diagnosis=cause, notes=tuple(notes)
+            Verdict.REFUTED,
+            f"{problem} (at {where})",
+            evidence=tuple(evidence),
+            diagnosis=Diagnosis("layout", problem),
+            counterexample=misshapen(question, place, one.programs),
+            notes=tuple(notes),
         )
     if one.refuting:
         diagnosis = _diagnosis(one, agreeing)

@@ -7,7 +7,10 @@ import math
 import numpy as np
 
 from jaxderiv.verify.agreement import Judgement, judge
+from jaxderiv.verify.algebra import Floats
+from jaxderiv.verify.interpreter import Interpreter
 from jaxderiv.verify.question import Place, Programs, Question, Sizes
+from jaxderiv.verify.truth import differentiate
 from jaxderiv.verify.verdict import Counterexample
 
 _TRIALS = 50
@@ -34,6 +37,23 @@ def counterexample(question: Question, refuting: list[Judgement], programs: Prog
         hand_entry=float(hand[leaf][entry]),
         true_entry=float(true[leaf][entry]),
         code=question.script(values),
+    )
+
+
+def misshapen(question: Question, place: Place, programs: Programs) -> Counterexample:
+    """Where a result has another shape than it should have: both results as they are."""
+    args = question.arguments(place)
+    with np.errstate(all="ignore"):
+        hand = Interpreter(Floats())(programs.hand(question, place), args)
+        true = differentiate(programs.reference(question, place), args, question.what, Floats())
+    return Counterexample(
+        inputs={name: np.asarray(place.values[name]).tolist() for name in question.leaves},
+        hand=[np.asarray(x).tolist() for x in hand],
+        truth=[np.asarray(x).tolist() for x in true],
+        entry="",
+        hand_entry=math.nan,
+        true_entry=math.nan,
+        code=question.script({name: place.values[name] for name in question.leaves}),
     )
 
 

@@ -23,7 +23,7 @@ class Sweep:
         judgements: place by place, where both sides could be evaluated.
         raised: what the function raised, by shape; such a shape is none of its.
         hand_raised: what the formula raised at shapes that the function takes.
-        misshapen: wrong shapes and dtypes of the formula's results, by shape.
+        misshapen: wrong shapes and dtypes of the formula's results, and where, by shape.
         unsupported: what stopped the sweep; nothing if it went through.
         proof: what exact arithmetic says, where all places agree.
     """
@@ -33,7 +33,7 @@ class Sweep:
     judgements: list[Judgement] = dataclasses.field(default_factory=list)
     raised: dict[str, str] = dataclasses.field(default_factory=dict)
     hand_raised: dict[str, str] = dataclasses.field(default_factory=dict)
-    misshapen: dict[str, str] = dataclasses.field(default_factory=dict)
+    misshapen: dict[str, tuple[str, Place]] = dataclasses.field(default_factory=dict)
     unsupported: str = ""
     proof: Proof | None = None
 
@@ -88,7 +88,7 @@ def _visit(out: Sweep, place: Place, rng: np.random.Generator, whole: bool = Fal
         out.hand_raised[where] = said(error)
         return
     if problem:
-        out.misshapen[where] = problem
+        out.misshapen[where] = problem, place
         return
     try:
         out.judgements.append(judge(question, place, programs, rng, sure=len(out.refuting) > 1, whole=whole))
