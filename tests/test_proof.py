@@ -82,6 +82,10 @@ TRUE = {
     "norm": (lambda a, b: a / jnp.linalg.norm(a), lambda a, b: a * jax.lax.rsqrt(a @ a)),
     "pi": (lambda a, b: a * np.sqrt(2 / np.pi) ** 2 * np.pi, lambda a, b: 2 * a),
     "log 2": (lambda a, b: exp(a * np.log(2)), lambda a, b: jnp.exp2(a)),
+    "arcs": (lambda a, b: jnp.arccos(a / 4) + jnp.arcsin(a / 4), lambda a, b: jnp.full_like(a, np.pi / 2)),
+    "arcs at one": (lambda a, b: 2 * jnp.arctan(a / a), lambda a, b: jnp.arcsin(a / a)),
+    "complement": (lambda a, b: jax.scipy.special.erfc(-a), lambda a, b: 2 - jax.scipy.special.erfc(a)),
+    "tangent": (lambda a, b: jnp.tan(a) * jnp.cos(a), lambda a, b: jnp.sin(a)),
     "circle": (lambda a, b: jnp.sin(a) ** 2 + jnp.cos(-a) ** 2, lambda a, b: jnp.ones_like(a)),
     "odd": (lambda a, b: jax.scipy.special.erf(a - b), lambda a, b: -jax.scipy.special.erf(b - a)),
     "branches": (lambda a, b: jax.nn.relu(a) - jax.nn.relu(-a), lambda a, b: a),
@@ -100,6 +104,7 @@ FALSE = {
     "pi": (lambda a, b: a * np.sqrt(2 / np.pi), lambda a, b: a * np.sqrt(3 / np.pi)),
     "branch": (lambda a, b: jax.nn.relu(a), lambda a, b: a),
     "tanh": (lambda a, b: jnp.tanh(a), lambda a, b: 2 * sigmoid(a) - 1),
+    "arcs": (lambda a, b: jnp.arccos(a / 4) + jnp.arcsin(a / 4), lambda a, b: jnp.full_like(a, np.pi)),
 }
 
 

@@ -133,6 +133,11 @@ class Field(Algebra):
         """A number that no algebra ties to others: a variable."""
         return self.variable(np.asarray(math.pi))._replace(shadow=Rounded(np.asarray(math.pi), np.asarray(2.0**-52)))
 
+    def spread_pi(self, times: float, like: Element) -> Element:
+        """A multiple of pi over the shape of a value."""
+        multiple = self.mul(self.pi, self.literal(np.asarray(times)))
+        return self.move(lambda a: np.broadcast_to(a, like.residues[0].shape), multiple)
+
     def _irrational(self, x: float) -> Element | None:
         """A literal such as sqrt(2 / pi), in closed form."""
         form = None if not math.isfinite(x) or snap(x) is not None else closed_form(x)
@@ -410,9 +415,8 @@ class Field(Algebra):
     def atom(self, name: str, x: Element) -> Element:
         """A function of which nothing is known but its parity."""
         self.used.add("atom")
-        if name == "atan" and (x.residues[0] == 1).all():
-            quarter = self.mul(self.pi, self.literal(np.asarray(0.25)))
-            return self.move(lambda a: np.broadcast_to(a, x.residues[0].shape), quarter)
+        if name in _AT_ONE and (x.residues[0] == 1).all():
+            return self.spread_pi(_AT_ONE[name], x)
         if name not in _ODD:
             return Element(self._by_entry(name, x), x.shadow, (1, 0))
         flipped = (x.shadow.value < 0).astype(int)
@@ -526,6 +530,7 @@ def _turn(f: Field, x: Element) -> tuple[Element, Element]:
     return f.div(f.sub(one, square), below), f.div(f.add(t, t), below)
 
 
+_AT_ONE = {"atan": 0.25, "asin": 0.5}  # in units of pi
 _ODD = frozenset(["erf", "erf_inv", "atan", "asin", "asinh", "atanh", "tan of half"])
 _FUNCTIONS: dict[str, Callable[[Field, Element], Element]] = {
     "exp": Field.exp,
@@ -544,7 +549,7 @@ _FUNCTIONS: dict[str, Callable[[Field, Element], Element]] = {
     "sqrt": lambda f, x: f._root(x, Fraction(1, 2)),
     "rsqrt": lambda f, x: f._root(x, Fraction(-1, 2)),
     "cbrt": lambda f, x: f._root(x, Fraction(1, 3)),
-    "acos": lambda f, x: f.sub(f.mul(f.number(2.0, x), f.atom("asin", f.number(1.0, x))), f.atom("asin", x)),
+    "acos": lambda f, x: f.sub(f.spread_pi(0.5, x), f.atom("asin", x)),
     "erfc": lambda f, x: f.sub(f.number(1.0, x), f.atom("erf", x)),
     **{name: functools.partial(lambda name, f, x: f.atom(name, x), name)
        for name in ("erf", "erf_inv", "asin", "atan", "asinh", "acosh", "atanh", "lgamma", "digamma", "trigamma")},
