@@ -27,8 +27,9 @@ from jax import Array
 from jaxderiv.errors import InputError
 
 __all__ = [  # noqa: RUF022 (in the order in which a reader meets them)
-    "Array", "Dim", "Domain", "Real", "Positive", "UnitInterval", "Bit", "Sign", "OneHot", "Simplex",
-    "Symmetric", "PositiveDefinite", "n", "d", "K", "h", "m", "p", "q", "k", "by_name",
+    "Array", "Dim", "Domain", "Real", "Positive", "Nonnegative", "UnitInterval", "Share", "Bit", "Sign", "OneHot",
+    "Simplex", "Symmetric", "PositiveDefinite", "PositiveSemidefinite", "FullColumnRank",
+    "n", "d", "K", "h", "m", "p", "q", "k", "by_name",
 ]  # fmt: skip
 
 
@@ -48,6 +49,7 @@ Sizes = dict[str, int]
 
 # Multiples of 1/64 below 4: at most eight significant bits, which is what bfloat16 holds.
 _GRID = np.arange(1, 256) / 64.0
+_ROUNDING = 1e-12  # relative; an eigenvalue of that size may be zero
 
 
 def _generic(rng: np.random.Generator, shape: tuple[int, ...], signed: bool = True) -> np.ndarray:
@@ -102,6 +104,10 @@ class Domain:
     def holds_exactly(self, x: np.ndarray) -> bool:
         """Whether x lies in the set without any allowance for rounding."""
         return self.contains(x)
+
+    def admits(self, shape: tuple[int, ...]) -> bool:
+        """Whether the set has elements of this shape."""
+        return True
 
     def sample(self, rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
         """A generic element, float64."""
@@ -171,6 +177,18 @@ class _Positive(Domain):
         return u * u
 
 
+class _Nonnegative(_Positive):
+    """Reals from zero on."""
+
+    words = "not negative"
+
+    def contains(self, x):
+        return bool((np.asarray(x) >= 0).all() and np.isfinite(x).all())
+
+    def edges(self, rng, shape):
+        return {"zero": np.zeros(shape)} | super().edges(rng, shape)
+
+
 class _UnitInterval(Domain):
     """Reals between zero and one, such as probabilities."""
 
@@ -188,6 +206,18 @@ class _UnitInterval(Domain):
 
     def from_free(self, u):
         return u * u / (1 + u * u)
+
+
+class _Share(_UnitInterval):
+    """Reals from zero to one, such as the weight of one point on the way to another."""
+
+    words = "from 0 to 1"
+
+    def contains(self, x):
+        return bool(((np.asarray(x) >= 0) & (np.asarray(x) <= 1)).all())
+
+    def edges(self, rng, shape):
+        return {"zero": np.zeros(shape), "one": np.ones(shape)} | super().edges(rng, shape)
 
 
 class _Bit(Domain):
@@ -317,24 +347,81 @@ class _PositiveDefinite(_Symmetric):
         return u @ jnp.swapaxes(u, -1, -2) + identity
 
 
+class _PositiveSemidefinite(_Symmetric):
+    """Symmetric matrices without negative eigenvalues (last two axes)."""
+
+    words = "symmetric positive semidefinite"
+
+    def contains(self, x):
+        if not super().contains(x):
+            return False
+        values = np.linalg.eigvalsh(np.asarray(x, dtype=float))
+        return bool((values >= -_ROUNDING * np.abs(values).max(-1, keepdims=True)).all())
+
+    def draw(self, rng, shape):
+        root = rng.integers(-3, 4, shape) / 4.0
+        return root @ np.swapaxes(root, -1, -2)
+
+    def edges(self, rng, shape):
+        root = rng.integers(1, 4, shape[:-1]) / 4.0
+        return {"zero": np.zeros(shape), "of rank one": root[..., :, None] * root[..., None, :]}
+
+    def from_free(self, u):
+        return u @ jnp.swapaxes(u, -1, -2)
+
+
+class _FullColumnRank(_Real):
+    """Matrices with independent columns (last two axes), such as the design of a regression with one answer."""
+
+    words = "of full column rank"
+    axes = 0
+
+    def admits(self, shape):
+        return len(shape) > 1 and shape[-2] >= shape[-1]
+
+    def contains(self, x):
+        x = np.asarray(x, dtype=float)
+        return super().contains(x) and x.ndim > 1 and bool((np.linalg.matrix_rank(x) == x.shape[-1]).all())
+
+    def draw(self, rng, shape):
+        if not self.admits(shape):
+            raise InputError(f"no matrix of shape {shape} is {self.words}: it has fewer rows than columns")
+        while not self.contains(x := super().draw(rng, shape)):
+            pass
+        return x
+
+    def edges(self, rng, shape):
+        generic = self.draw(rng, shape)
+        near = generic.copy()
+        near[..., -1] = near[..., 0] + generic[..., -1] * 2.0**-16
+        return {"nearly dependent": near, "scaled up": generic * 2.0**27, "tiny": generic * 2.0**-27}
+
+
 if TYPE_CHECKING:
     from typing import Annotated as Bit
+    from typing import Annotated as FullColumnRank
+    from typing import Annotated as Nonnegative
     from typing import Annotated as OneHot
     from typing import Annotated as Positive
     from typing import Annotated as PositiveDefinite
+    from typing import Annotated as PositiveSemidefinite
     from typing import Annotated as Real
+    from typing import Annotated as Share
     from typing import Annotated as Sign
     from typing import Annotated as Simplex
     from typing import Annotated as Symmetric
     from typing import Annotated as UnitInterval
 else:
-    Real, Positive, UnitInterval, Bit, Sign = _Real, _Positive, _UnitInterval, _Bit, _Sign
-    OneHot, Simplex, Symmetric, PositiveDefinite = _OneHot, _Simplex, _Symmetric, _PositiveDefinite
+    Real, Positive, Nonnegative, UnitInterval, Share = _Real, _Positive, _Nonnegative, _UnitInterval, _Share
+    Bit, Sign, OneHot, Simplex = _Bit, _Sign, _OneHot, _Simplex
+    Symmetric, PositiveDefinite, PositiveSemidefinite = _Symmetric, _PositiveDefinite, _PositiveSemidefinite
+    FullColumnRank = _FullColumnRank
 
 by_name: dict[str, type[Domain]] = {
     kind.__name__.removeprefix("_"): kind
     for kind in (
-        _Real, _Positive, _UnitInterval, _Bit, _Sign, _OneHot, _Simplex, _Symmetric, _PositiveDefinite,
+        _Real, _Positive, _Nonnegative, _UnitInterval, _Share, _Bit, _Sign, _OneHot, _Simplex, _Symmetric,
+        _PositiveDefinite, _PositiveSemidefinite, _FullColumnRank,
     )
 }  # fmt: skip
 for _name, _kind in by_name.items():

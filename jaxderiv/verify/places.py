@@ -43,6 +43,8 @@ def places(derivation: Derivation, effort: str, seed: int) -> Iterator[Place]:
     """The places for one derivation; the same seed gives the same places in every process."""
     points = EFFORTS[effort]
     for label, sizes in shapes(derivation).items():
+        if not all(domain.admits(domain.concrete(sizes)) for domain in derivation.symbols.values()):
+            continue
         rng = np.random.default_rng([seed, zlib.crc32(f"{derivation.name} {label}".encode())])
         for number in range(points if label == "home" else max(1, points // 2)):
             values = _draw(derivation, sizes, rng)

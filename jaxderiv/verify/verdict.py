@@ -87,3 +87,35 @@ class Result:
     @property
     def as_expected(self) -> bool:
         return self.verdict.ok == (self.expected != "refuted") or self.verdict is Verdict.INCONCLUSIVE
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A statement of the ledger, and what its checks found.
+
+    Attributes:
+        label: what the ledger says of the statement: "true", "hyp", "false", "impr" or "n/a".
+        words: the statement; `but`: what is wrong with it, and what holds instead.
+        where: the file and the line where it stands.
+        checks: the role of every function ("true", "as worded", "control") and its verdict.
+    """
+
+    id: str
+    label: str
+    words: str
+    but: str
+    where: str
+    checks: tuple[tuple[str, Result], ...] = ()
+
+    @property
+    def part(self) -> int:
+        return int(self.id[1:].partition(".")[0])
+
+    @property
+    def inconclusive(self) -> bool:
+        return any(result.verdict is Verdict.INCONCLUSIVE for _, result in self.checks)
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether what the ledger says is what the checks found: what is true survives, what is false is refuted."""
+        return all(result.as_expected for _, result in self.checks)

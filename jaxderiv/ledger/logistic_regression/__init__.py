@@ -1,0 +1,1 @@
+"""Part 6: logistic regression and classification."""
