@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -13,11 +14,15 @@ from typing import TYPE_CHECKING
 import jaxderiv
 from jaxderiv import console
 from jaxderiv.errors import InputError
+from jaxderiv.index import LABELS
 
 if TYPE_CHECKING:
+    from jaxderiv.index import LedgerEntry
     from jaxderiv.verify.pool import Job, Outcome
+    from jaxderiv.verify.verdict import Decision
 
 OK, CONTRADICTED, UNUSABLE, INCONCLUSIVE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 130, 141
+STDOUT = Path("-")  # for --json without a file
 EFFORTS = ("quick", "normal", "high")  # those of verify.places, which imports JAX
 
 _EPILOG = """exit codes:
@@ -80,14 +85,28 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--mutants", action="store_true", help="change every step of every formula, and see that it is noticed"
     )
-    sub.add_argument("--effort", choices=EFFORTS, default="normal", help="how many points (default: normal)")
+    _add_effort(sub, "how many points")
 
-    sub = command("show", _show, "a derivation line by line: formula, code, verdict")
-    sub.add_argument("name", metavar="NAME", help="logistic, classification/logistic, or a chapter")
+    sub = command("show", _show, "a derivation line by line, or a statement of the ledger: formula, code, verdict")
+    sub.add_argument("name", metavar="NAME", help="logistic, classification/logistic, a chapter, or an id as C4.39")
 
     sub = command("check", _check, "verify a derivation file of your own")
     sub.add_argument("file", metavar="FILE.py", type=Path, help="it looks like a file of the catalogue")
     _add_common(sub)
+
+    sub = command("ledger", _ledger, "the claims of the series, each decided by machine")
+    sub.add_argument("--part", type=int, choices=(4, 5, 6), help="of one part")
+    sub.add_argument("--verdict", choices=list(LABELS.values()), help="of one kind")
+    sub.add_argument(
+        "--json",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        const=STDOUT,
+        help="as JSON: into a file, or instead of the table",
+    )
+    _add_seed(sub)
+    _add_effort(sub, "how many instances")
 
     command("doctor", _doctor, "versions, devices and precision settings")
     return parser
@@ -95,9 +114,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", metavar="FILE", type=Path, help="write every claim's verdict and evidence as JSON")
+    _add_seed(sub)
+
+
+def _add_seed(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--seed", metavar="N", type=_seed, default=0, help="the same seed draws the same points (default: 0)"
     )
+
+
+def _add_effort(sub: argparse.ArgumentParser, what: str) -> None:
+    sub.add_argument("--effort", choices=EFFORTS, default="normal", help=f"{what} (default: normal)")
 
 
 def _seed(text: str) -> int:
@@ -142,10 +169,52 @@ def _verify(options: argparse.Namespace) -> int:
     return _exit_code(outcomes)
 
 
-def _show(options: argparse.Namespace) -> int:
-    from jaxderiv.index import read_page
-    from jaxderiv.render import page
+def _ledger(options: argparse.Namespace) -> int:
+    from jaxderiv.index import ledger
+    from jaxderiv.render.json import decision, dumps
+    from jaxderiv.render.ledger import listing
 
+    wanted = [e for e in ledger() if options.part in (None, e.part) and options.verdict in (None, e.label)]
+    if options.json is not None and options.json != STDOUT:
+        console.writable(options.json)
+    outcomes = _run(_ledger_jobs(wanted), options.effort, options.seed)
+    decisions = _decisions(outcomes)
+    if options.json is not None:
+        text = dumps(decision(one) for one in decisions)
+        if options.json == STDOUT:
+            print(text, end="")
+            return _exit_code(outcomes)
+        console.write(options.json, text)
+    print(listing(decisions, console.paint, console.shows_unicode()))
+    return _exit_code(outcomes)
+
+
+def _ledger_jobs(entries: Sequence[LedgerEntry]) -> list[Job]:
+    from jaxderiv.verify.pool import Job
+
+    topics = dict.fromkeys((entry.topic, entry.path) for entry in entries)
+    return [
+        Job(topic, path, "ledger", tuple(entry.id for entry in entries if entry.topic == topic))
+        for topic, path in topics
+    ]
+
+
+def _decisions(outcomes: Sequence[Outcome]) -> list[Decision]:
+    """In the order of their ids."""
+    found = [one for outcome in outcomes for one in outcome.decisions]
+    return sorted(found, key=lambda one: (one.part, int(one.id.partition(".")[2])))
+
+
+def _show(options: argparse.Namespace) -> int:
+    from jaxderiv.index import find_statement, read_page
+    from jaxderiv.render import ledger, page
+
+    if re.fullmatch(r"[Cc]\d+\.\d+", options.name):
+        entry = find_statement(options.name)
+        outcomes = _run(_ledger_jobs([entry]), "normal", 0)
+        for one in _decisions(outcomes):
+            print(ledger.statement(one, read_page(entry.path), console.paint, console.shows_unicode()))
+        return _exit_code(outcomes)
     outcomes = _outcomes(_jobs([options.name]), "quick", 0)
     for outcome in outcomes:
         if not outcome.error:
@@ -168,7 +237,7 @@ def _check(options: argparse.Namespace) -> int:
         raise InputError(f"{path} is not a Python file; a derivation is a module FILE.py")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} cannot be read: permission denied")
-    (outcome,) = _outcomes([Job(str(path), path.resolve(), catalogue=False)], "normal", options.seed, options.json)
+    (outcome,) = _outcomes([Job(str(path), path.resolve(), kind="file")], "normal", options.seed, options.json)
     if not outcome.error and not outcome.results:
         raise InputError(f"{path} claims nothing. Write gradient(...) beside the loss, or @equals(...) above a line")
     if not outcome.error:
@@ -195,20 +264,24 @@ def _outcomes(
     jobs: list[Job], effort: str, seed: int, json: Path | None = None, mutants: bool = False
 ) -> list[Outcome]:
     """Verify, show progress, and write the JSON file before anything is printed."""
-    from jaxderiv.verify.pool import verify_all
-
     if json is not None:
         console.writable(json)
-    progress = console.Progress(len(jobs), log=len(jobs) > 1)
-    try:
-        outcomes = verify_all(jobs, effort, seed, mutants, progress=progress)
-    finally:
-        progress.clear()
+    outcomes = _run(jobs, effort, seed, mutants)
     if json is not None:
         from jaxderiv.render.json import dumps, record
 
         console.write(json, dumps(record(result) for outcome in outcomes for result in outcome.results))
     return outcomes
+
+
+def _run(jobs: list[Job], effort: str, seed: int, mutants: bool = False) -> list[Outcome]:
+    from jaxderiv.verify.pool import verify_all
+
+    progress = console.Progress(len(jobs), log=len(jobs) > 1)
+    try:
+        return verify_all(jobs, effort, seed, mutants, progress=progress)
+    finally:
+        progress.clear()
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:

@@ -12,6 +12,8 @@ from pathlib import Path
 from jaxderiv.errors import InputError
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+LEDGER = Path(__file__).parent / "ledger"
+LABELS = {"TRUE": "true", "HYP": "hyp", "FALSE": "false", "IMPR": "impr", "NA": "n/a"}
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,38 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class LedgerEntry:
+    """A statement of the ledger: its id, its label, and the file (``chapter/topic``) and line where it stands."""
+
+    id: str
+    label: str
+    topic: str
+    path: Path
+    line: int
+
+    @property
+    def part(self) -> int:
+        return int(self.id[1:].partition(".")[0])
+
+    @property
+    def where(self) -> str:
+        return f"jaxderiv/ledger/{self.topic}.py:{self.line}"
+
+
+@dataclass(frozen=True)
 class Function:
     """A function of a derivation as it stands in the file.
 
     Attributes:
-        head: its name with its arguments; `body`: its code below the docstring, not indented.
+        head: its name with its arguments; `domains`: these with what is declared of them; `body`: its code below the
+            docstring, not indented.
         left: the code of what ``@equals`` says it equals, or nothing.
         section: the comment line that opens the section in which it stands.
     """
 
     name: str
     head: str
+    domains: str
     docstring: str
     body: str
     left: str
@@ -88,6 +111,36 @@ def find(names: Iterable[str], catalogue: Path = CATALOGUE) -> list[Entry]:
     return [entry for entry in known if entry in wanted] if names else known
 
 
+def ledger(directory: Path = LEDGER) -> list[LedgerEntry]:
+    """All statements of the ledger, in the order of their ids.
+
+    Raises:
+        SyntaxError: if a file is not Python.
+    """
+    found = []
+    for path in sorted(directory.glob("*/[!_]*.py")):
+        topic = f"{path.parent.name}/{path.stem}"
+        for node in ast.walk(ast.parse(_source(path), str(path))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "statement":
+                id, label = (ast.unparse(argument) for argument in node.args[:2])
+                found.append(LedgerEntry(ast.literal_eval(id), LABELS[label], topic, path, node.lineno))
+    return sorted(found, key=lambda entry: (entry.part, int(entry.id.partition(".")[2])))
+
+
+def find_statement(id: str, directory: Path = LEDGER) -> LedgerEntry:
+    """The statement with an id.
+
+    Raises:
+        InputError: naming the nearest ids, if there is none.
+    """
+    known = {entry.id: entry for entry in ledger(directory)}
+    if id.upper() not in known:
+        part, number = (int(x) for x in id[1:].split("."))
+        near = sorted(known, key=lambda i: (abs(known[i].part - part), abs(int(i.partition(".")[2]) - number)))[:3]
+        raise InputError(f"there is no statement {id!r}; did you mean {' or '.join(near)}? `jaxderiv ledger` shows all")
+    return known[id.upper()]
+
+
 def read_page(path: Path) -> Page:
     """Read a derivation's file.
 
@@ -118,6 +171,7 @@ def _function(node: ast.FunctionDef, lines: list[str], section: str) -> Function
     return Function(
         name=node.name,
         head=f"{node.name}({', '.join(a.arg for a in [*node.args.posonlyargs, *node.args.args])})",
+        domains=ast.unparse(node.args),
         docstring=ast.get_docstring(node) or "",
         body="\n".join(line[indent:] for line in code),
         left=_left(node),

@@ -18,7 +18,8 @@ Either returns one or several of `at_most`, `equal`, `close`, `holds`.
 
 * ``@lemma.true``: has to survive. Of a statement that is false as worded, this is the corrected one.
 * ``@lemma.as_worded``: what the text says; has to be refuted.
-* ``@lemma.control``: a neighbour of a true statement that has to be refuted, so that the test is seen to be able to fail.
+* ``@lemma.control``: a neighbour of a true statement that has to be refuted, so that the test is seen to be able to
+  fail.
 * ``lemma.line("classification/logistic", "gradient")``: a line of a derivation of the catalogue decides it.
 
 ``at=`` gives instances that are tried first: the known worst case of a bound, the counterexample to a false wording.
@@ -61,7 +62,7 @@ TRUE, HYP, FALSE, IMPR, NA = Label
 
 # What a function returns ---------------------------------------------------------------------------------
 class Inequality(NamedTuple):
-    """``smaller <= larger``, entry by entry. The margin is their difference, and `scale` what rounding is relative to."""
+    """``smaller <= larger``, entry by entry; `scale` is what rounding is relative to."""
 
     smaller: Any
     larger: Any
@@ -69,7 +70,7 @@ class Inequality(NamedTuple):
 
     @property
     def margin(self) -> Any:
-        """Relative: not negative exactly where the inequality holds. Infinite where both sides are zero, which is no feat."""
+        """The relative difference: not negative exactly where the inequality holds; infinite where both sides are 0."""
         trivial = (self.smaller == 0) & (self.larger == 0)
         return jnp.where(trivial, jnp.inf, (self.larger - self.smaller) / jnp.where(self.scale == 0, 1.0, self.scale))
 
@@ -102,7 +103,7 @@ def equal(left: Any, right: Any) -> Equality:
 
 
 def close(value: Any, to: Any, within: float) -> Inequality:
-    """The claim that a computed value is a printed one, up to an absolute tolerance: the digits that it is printed with."""
+    """The claim that a computed value is a printed one, within an absolute tolerance: that of its digits."""
     value, to = _alike("close", value, to)
     return at_most(abs(value - to), jnp.full(value.shape, float(within)))
 
@@ -111,7 +112,9 @@ def holds(condition: Any) -> Inequality:
     """A claim that is either so or not, such as that two supports are the same."""
     condition = jnp.asarray(condition)
     if condition.dtype != bool:
-        raise InputError(f"holds() takes a condition; it was given {condition.dtype}. Write at_most or equal for numbers")
+        raise InputError(
+            f"holds() takes a condition; it was given {condition.dtype}. Write at_most or equal for numbers"
+        )
     return at_most(jnp.zeros(condition.shape), jnp.where(condition, 1.0, -1.0))
 
 
@@ -146,7 +149,7 @@ class Check:
     """
 
     role: str
-    function: types.FunctionType | None = None
+    function: Any = None
     domains: Mapping[str, Domain] = field(default_factory=dict)
     at: Instances = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -221,7 +224,11 @@ def statement(id: str, label: Label, words: str, but: str = "") -> Statement:
     if bool(but.strip()) != (label is not TRUE):
         raise DerivationError(
             f"{id}: it is {label}, and says "
-            + ("what is wrong with it. Leave that out" if but else "not what holds instead. Write statement(..., but='...')")
+            + (
+                "what is wrong with it. Leave that out"
+                if but
+                else "not what holds instead. Write statement(..., but='...')"
+            )
         )
     return Statement(id, label, words, but)
 
@@ -236,7 +243,9 @@ def _domains(function: types.FunctionType) -> dict[str, Domain]:
             f"Write {bare[0]}: Real[Array, d] or the like"
         )
     if found and "rng" in names:
-        raise DerivationError(f"{function.__name__}: a theorem is attacked at points of the verifier's choice; drop rng")
+        raise DerivationError(
+            f"{function.__name__}: a theorem is attacked at points of the verifier's choice; drop rng"
+        )
     return typing.cast(dict[str, Domain], found)
 
 
@@ -265,11 +274,16 @@ def demand(name: str, domains: Mapping[str, Domain], given: Mapping[str, Any]) -
         raise InputError(f"{name}: the instance lacks {', '.join(missing)}")
     for argument, domain in domains.items():
         x = np.asarray(given[argument])
-        want = tuple(sizes.setdefault(a.name, s) if isinstance(a, Dim) else a for a, s in zip(domain.shape, x.shape, strict=False))
+        want = tuple(
+            sizes.setdefault(a.name, s) if isinstance(a, Dim) else a
+            for a, s in zip(domain.shape, x.shape, strict=False)
+        )
         if x.ndim != len(domain.shape) or x.shape != want:
             raise InputError(f"{name}: {argument} has shape {x.shape}; it is declared as {domain!r}" + _with(sizes))
         if not domain.contains(x):
-            raise InputError(f"{name}: {argument} has to be {domain.words}; it came as {np.array2string(x, precision=4)}")
+            raise InputError(
+                f"{name}: {argument} has to be {domain.words}; it came as {np.array2string(x, precision=4)}"
+            )
     return sizes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxderiv.verify.verdict import Result
+from jaxderiv.verify.verdict import Decision, Result
 
 
 def record(result: Result) -> dict[str, Any]:
@@ -33,6 +33,20 @@ def record(result: Result) -> dict[str, Any]:
         out["cause"] = getattr(result.diagnosis, "cause", None)
         out["counterexample"] = result.counterexample and dataclasses.asdict(result.counterexample)
     return plain(out)
+
+
+def decision(one: Decision) -> dict[str, Any]:
+    """A statement of the ledger as a dictionary, with the records of its checks."""
+    return {
+        "id": one.id,
+        "part": one.part,
+        "statement": one.words,
+        "verdict": one.label,
+        "confirmed": one.as_expected and not one.inconclusive,
+        "correction": one.but,
+        "where": one.where,
+        "checks": [{"role": role} | record(result) for role, result in one.checks],
+    }
 
 
 def dumps(values: Iterable[Any]) -> str:

@@ -91,7 +91,9 @@ def parts(results: Any) -> list[Inequality | Equality]:
         return [results]
     if isinstance(results, list | tuple) and results:
         return [one for part in results for one in parts(part)]
-    raise DerivationError(f"it returns {type(results).__name__}; return at_most(...), equal(...), close(...) or holds(...)")
+    raise DerivationError(
+        f"it returns {type(results).__name__}; return at_most(...), equal(...), close(...) or holds(...)"
+    )
 
 
 class Attacker:
@@ -253,9 +255,7 @@ class Attacker:
         """The same violation at simpler numbers, where there are any."""
         best = found
         for decimals, name in itertools.product((0, 1), (None, *self.names)):
-            rounded = {
-                n: np.round(x, decimals) + 0.0 if name in (None, n) else x for n, x in best.values.items()
-            }
+            rounded = {n: np.round(x, decimals) + 0.0 if name in (None, n) else x for n, x in best.values.items()}
             if all(d.contains(rounded[n]) for n, d in self.check.domains.items()):
                 simpler = self.judge(rounded, found.how)
                 if simpler.violates and simpler.margin < -1e-6:
@@ -263,4 +263,3 @@ class Attacker:
                     if name is None:
                         break
         return best
-

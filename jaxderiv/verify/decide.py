@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,36 @@ import numpy as np
 
 from jaxderiv.derivation import UNTRACEABLE, Claim, Derivation, read_catalogue, untraceable_words
 from jaxderiv.errors import DerivationError, InputError
-from jaxderiv.theorem import NA, TRUE, Check, Equality, Inequality, Statement, at_most, demand
+from jaxderiv.index import ledger
+from jaxderiv.theorem import NA, TRUE, Check, Equality, Inequality, Instance, Statement, at_most, demand
 from jaxderiv.verify import suite
 from jaxderiv.verify.attack import Attack, Attacker, parts
+from jaxderiv.verify.examine import examine
 from jaxderiv.verify.places import places
-from jaxderiv.verify.question import Programs
+from jaxderiv.verify.question import Place, Programs
 from jaxderiv.verify.shrink import literal
 from jaxderiv.verify.sweep import sweep
-from jaxderiv.verify.examine import examine
 from jaxderiv.verify.verdict import Counterexample, Decision, Evidence, Result, Verdict
 
 _ALIKE = 1e-9  # relative; equal, of two values that only floats can be had of
 _SEVERITY = (Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.AGREES, Verdict.PROVED)
+
+
+def read_ledger(topic: str, ids: Sequence[str] = ()) -> list[tuple[Statement, str]]:
+    """Statements of a file of the ledger, and where each stands.
+
+    Args:
+        topic: ``chapter/name``.
+        ids: those that are wanted; by default all.
+    Raises:
+        DerivationError: if one is not bound to a name, so that nothing would decide it.
+    """
+    module = importlib.import_module(f"jaxderiv.ledger.{topic.replace('/', '.')}")
+    found = {value.id: value for value in vars(module).values() if isinstance(value, Statement)}
+    standing = [entry for entry in ledger() if entry.topic == topic and (not ids or entry.id in ids)]
+    if lost := [entry.id for entry in standing if entry.id not in found]:
+        raise DerivationError(f"{topic}: {', '.join(lost)} has no name of its own. Write name = statement(...)")
+    return [(found[entry.id], entry.where) for entry in standing]
 
 
 def decide(
@@ -47,13 +66,17 @@ def decide(
 
 
 def well_formed(statement: Statement) -> None:
-    """What is called true needs a check; what is called false as worded, the wording refuted and what is right instead."""
+    """What is called true needs a check; what is called false, its wording refuted and what is right instead."""
     roles = {check.role for check in statement.checks}
     needs = {TRUE: {"true"}, NA: set()}.get(statement.label, {"true", "as worded"})
     if missing := needs - roles:
-        raise DerivationError(f"{statement.id} is {statement.label}; it lacks a function that is {' and one '.join(sorted(missing))}")
+        raise DerivationError(
+            f"{statement.id} is {statement.label}; it lacks a function that is {' and one '.join(sorted(missing))}"
+        )
     if (statement.label is TRUE and "as worded" in roles) or (statement.label is NA and roles):
-        raise DerivationError(f"{statement.id} is {statement.label}, so nothing of it is to be refuted; label it false or hyp")
+        raise DerivationError(
+            f"{statement.id} is {statement.label}, so nothing of it is to be refuted; label it false or hyp"
+        )
 
 
 def _result(check: Check, effort: str, seed: int) -> Result:
@@ -79,7 +102,6 @@ Finding = tuple[Verdict, str, dict[str, Any]]
 
 def _found(check: Check, effort: str, seed: int) -> Iterator[Finding]:
     """Verdicts on a function's equalities and on its inequalities."""
-    assert check.function is not None
     if not check.domains:
         yield _computed(check, seed)
         return
@@ -125,12 +147,18 @@ def _proved(check: Check, seed: int) -> Finding:
     derivation = Derivation(
         check.name, "", Path(), "", "", dict(check.domains), None, (), {check.name: claim.right}, (claim,)
     )
-    where, programs = list(places(derivation, "quick", seed)), Programs()
+    where = list(places(derivation, "quick", seed))
     if check.sizes:
         fits = lambda place: all(place.sizes.get(n) == size for n, size in check.sizes.items())
-        where = [place for place in where if fits(place)] or where[:1]
-    (result,) = examine([sweep(suite.question_of(derivation, claim), where, programs, seed)])
+        where = [place for place in where if fits(place)]
+    given = [_place(check, instance) for instance in check.instances]
+    (result,) = examine([sweep(suite.question_of(derivation, claim), [*given, *where], Programs(), seed)])
     return result.verdict, result.reason, {"evidence": result.evidence, "counterexample": _pasted(check, result)}
+
+
+def _place(check: Check, instance: Instance) -> Place:
+    values = {name: np.asarray(instance[name], dtype=np.float64) for name in check.domains}
+    return Place("the given instance", "own", demand(check.name, check.domains, instance), values)
 
 
 def _of_equalities(function: Callable[..., Any], index: int) -> Callable[..., Any]:
@@ -165,17 +193,31 @@ def _attacked(check: Check, function: Callable[..., Any], effort: str, seed: int
     attack = Attacker(check, function, effort, seed).run()
     numbers = {"instances": attack.instances, "undecided": attack.undecided, "unsupported": attack.unsupported}
     if attack.least is None or attack.undecided > attack.instances / 2:
-        return Verdict.INCONCLUSIVE, f"the margin is not a number at {attack.undecided} of {attack.instances} instances", {}
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the margin is not a number at {attack.undecided} of {attack.instances} instances",
+            {},
+        )
     least = attack.least
     margin = least.margin if least.exact is None else least.exact
     numbers |= {"margin": margin, "found": least.how}
     evidence = (Evidence("attack", _tally(attack, margin), numbers),)
     if not attack.refuted:
-        return Verdict.AGREES, f"survives {attack.instances} instances; {_tightness(margin)} ({least.how})", {"evidence": evidence}
+        return (
+            Verdict.AGREES,
+            f"withstands {attack.instances} instances; {_tightness(margin)} ({least.how})",
+            {"evidence": evidence},
+        )
     smaller, larger = _worst(function, check, least.values)
     reason = f"fails at an instance ({least.how}): {smaller:.6g} is not at most {larger:.6g}"
     example = Counterexample(
-        {name: x.tolist() for name, x in least.values.items()}, smaller, larger, "", smaller, larger, _code(check, least.values)
+        {name: x.tolist() for name, x in least.values.items()},
+        smaller,
+        larger,
+        "",
+        smaller,
+        larger,
+        _code(check, least.values),
     )
     return Verdict.REFUTED, reason, {"evidence": evidence, "counterexample": example}
 
@@ -188,7 +230,11 @@ def _tightness(margin: float) -> str:
 
 def _tally(attack: Attack, margin: float) -> str:
     assert attack.least is not None
-    known = f"in floats, since high precision does not know {attack.unsupported}" if attack.unsupported else "with 40 digits"
+    known = (
+        f"in floats, since high precision does not know {attack.unsupported}"
+        if attack.unsupported
+        else "with 40 digits"
+    )
     known = "in floats" if attack.least.exact is None and not attack.unsupported else known
     undecided = f", not a number at {attack.undecided}" if attack.undecided else ""
     return f"{attack.instances} instances{undecided}; least relative margin {margin:.3g} ({known})"
@@ -210,7 +256,6 @@ def _sides(one: Inequality) -> tuple[float, float, float]:
 
 def _code(check: Check, values: dict[str, np.ndarray]) -> str:
     """Python that shows a theorem's two sides at an instance."""
-    assert check.function is not None
     lines = ["import jax, jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
     lines.append(f"from {check.function.__module__} import {check.name}")
     given = ", ".join(f"{name}={literal(values[name])}" for name in check.domains)
@@ -219,12 +264,13 @@ def _code(check: Check, values: dict[str, np.ndarray]) -> str:
 
 # Computations --------------------------------------------------------------------------------------------
 def _computed(check: Check, seed: int) -> Finding:
-    assert check.function is not None
     takes_rng = bool(inspect.signature(check.function).parameters)
     rng = np.random.default_rng([seed, zlib.crc32(check.name.encode())])
     with np.errstate(all="ignore"):
         results = parts(check.function(*[rng] * takes_rng))
-        compared = [one if isinstance(one, Inequality) else next(iter(_numerical(lambda one=one: one)())) for one in results]
+        compared = [
+            one if isinstance(one, Inequality) else next(iter(_numerical(lambda one=one: one)())) for one in results
+        ]
         sides = [_sides(one) for one in compared]
     margins = [margin for margin, *_ in sides]
     numbers = {"margins": margins, "sides": [list(two) for _, *two in sides], "seeded": takes_rng}

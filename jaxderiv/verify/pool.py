@@ -1,6 +1,6 @@
-"""Verify several derivations at once, in processes of their own.
+"""Verify several files at once, in processes of their own.
 
-Derivations do not depend on one another, and much of the work (arithmetic in high precision) is Python's, which
+Files do not depend on one another, and much of the work (arithmetic in high precision) is Python's, which
 threads would not speed up. A file runs in another process even when there is only one, so that whatever it does,
 be it to exit or to crash, ends as an `Outcome`, and so that Ctrl-C is answered at once.
 
@@ -24,16 +24,23 @@ from pathlib import Path
 from typing import Any
 
 from jaxderiv.errors import DerivationError
-from jaxderiv.verify.verdict import Result
+from jaxderiv.verify.verdict import Decision, Result
 
 
 @dataclass(frozen=True)
 class Job:
-    """A derivation to be verified: ``chapter/name`` of the catalogue, or a user's own file."""
+    """A file to be verified.
+
+    Attributes:
+        name: ``chapter/name`` in the catalogue or the ledger, or what the user calls the file.
+        kind: "derivation" (of the catalogue), "file" (a user's own derivation) or "ledger".
+        ids: of a file of the ledger, the statements that are wanted.
+    """
 
     name: str
     path: Path
-    catalogue: bool = True
+    kind: str = "derivation"
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Outcome:
     """What became of a job.
 
     Attributes:
+        results: verdicts, in the order of the file; `decisions`: of a file of the ledger, the statements they belong
+            to.
         error: why there are no results, for the person who wrote the file; nothing if there are.
         notes: what the catalogue would demand of a user's own file.
         seconds: of work, without the start of the process.
@@ -48,6 +57,7 @@ class Outcome:
 
     job: Job
     results: tuple[Result, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     error: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -170,26 +180,47 @@ def _work(pipe: Connection) -> None:
 
 def _verify(job: Job, effort: str, seed: int, mutants: bool, progress: Callable[[], None]) -> dict[str, Any]:
     from jaxderiv.derivation import read_catalogue, read_file
-    from jaxderiv.verify.suite import verify
+    from jaxderiv.verify.decide import read_ledger
 
     try:
-        if job.catalogue:
-            derivation = read_catalogue(job.name)
+        if job.kind == "ledger":
+            read: Any = read_ledger(job.name, job.ids)
+        elif job.kind == "derivation":
+            read = read_catalogue(job.name)
         else:
             # A module beside the file can be imported, as with `python FILE.py`; but last, so that none takes the
             # place of a library that JAX has yet to import.
             sys.path.append(str(job.path.resolve().parent))
-            derivation = read_file(job.path)
+            read = read_file(job.path)
     except DerivationError as error:
         return {"error": str(error)}
     except (Exception, SystemExit) as error:
         return {"error": in_file(error, job.path)}
     try:
-        return {"results": tuple(verify(derivation, effort, seed, progress, mutants)), "notes": derivation.notes}
+        return (
+            _decided(read, effort, seed, progress)
+            if job.kind == "ledger"
+            else _judged(read, effort, seed, mutants, progress)
+        )
+    except DerivationError as error:
+        return {"error": f"{job.name}: {error}"}
     except Exception:
         return {
             "error": f"the verifier itself failed, which is a fault of jaxderiv:\n{traceback.format_exc().rstrip()}"
         }
+
+
+def _judged(derivation: Any, effort: str, seed: int, mutants: bool, progress: Callable[[], None]) -> dict[str, Any]:
+    from jaxderiv.verify.suite import verify
+
+    return {"results": tuple(verify(derivation, effort, seed, progress, mutants)), "notes": derivation.notes}
+
+
+def _decided(statements: Any, effort: str, seed: int, progress: Callable[[], None]) -> dict[str, Any]:
+    from jaxderiv.verify.decide import decide
+
+    decisions = tuple(decide(one, where, effort, seed, progress) for one, where in statements)
+    return {"decisions": decisions, "results": tuple(result for one in decisions for _, result in one.checks)}
 
 
 def in_file(error: BaseException, path: Path) -> str:
