@@ -469,3 +469,17 @@ def test_gradcheck_is_given_the_loss_and_the_formula(fast):
         assert not checkers.by_torch(fast)(formula, *args)
         assert checkers.by_torch(fast)(checkers.WRONG["1/n missing"], *args)
     assert all(np.array_equal(a, b) for given in seen for a, b in zip(given, args, strict=True))
+
+
+def test_the_table_that_is_written_down_bears_out_the_claim():
+    checkers = module("checkers")
+    text = (ROOT / "docs" / "checkers.md").read_text(encoding="utf-8")
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    names = tuple(line[0].strip() for line in lines[2:])
+    assert names == ("jax check_grads", "scipy check_grad", *checkers.TORCH, "jaxderiv")
+    cells = np.array([[[float(number) for number in cell.split(";")] for cell in line[1:]] for line in lines[2:]])
+    mistakes, forms = len(checkers.WRONG), len(checkers.RIGHT)
+    shares = np.moveaxis(cells, -1, 0) / np.array([mistakes, forms, 1]).reshape(-1, 1, 1)
+    written = checkers.Results(names, *shares, mistakes, forms)
+    assert checkers.table(written) in text
+    assert "PyTorch was not installed" not in checkers.claim(written)
