@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import jax
     from matplotlib.figure import Figure
 
-PACKAGES = ("jaxderiv", "jax", "jaxlib", "optax", "numpy", "matplotlib")
+PACKAGES = ("jaxderiv", "jax", "jaxlib", "optax", "numpy", "scipy", "matplotlib", "torch")
 
 # Okabe and Ito's palette, safe for the common forms of colour blindness; the scripts add line styles, which
 # survive a black and white printer.
@@ -70,8 +70,16 @@ def environment(device: jax.Device) -> dict[str, Any]:
     """Where the numbers were computed."""
     return {
         "device": {"platform": device.platform, "kind": device.device_kind, "cpu_cores": os.cpu_count()},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
+
+
+def _version(name: str) -> str | None:
+    """None for a package that is optional and absent: the numbers may depend on that as well."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def plain(numbers: Any) -> Any:

@@ -160,7 +160,7 @@ def test_all_of_them_leave_their_files(results, tmp_path, monkeypatch, capsys):
         assert record["claim"] == SCRIPTS[name]
         assert record["config"]["seed"] == 0
         assert record["device"]["platform"] == "cpu"
-        assert set(record["versions"]) >= {"jax", "optax", "python"}
+        assert set(record["versions"]) >= {"jax", "optax", "python", "torch"}  # null where it is absent
         assert set(record["numbers"]) == set(results(name)._fields)
 
 
@@ -421,9 +421,65 @@ def test_newton_vs_gradient_descent_notices(sabotage, words, results):
         (lambda r: r._replace(refused=np.ones_like(r.refused)), "jaxderiv refuses"),
         (lambda r: r._replace(caught=np.ones_like(r.caught)), "misses some"),
         (lambda r: r._replace(caught=r.caught[:, ::-1]), "generic point"),
+        (lambda r: r._replace(checkers=r.checkers[1:] + r.checkers[:1]), "jaxderiv catches"),
     ],
-    ids=["order of the checkers", "right ones refused", "all caught", "order of the examples"],
+    ids=["order of the checkers", "right ones refused", "all caught", "order of the examples", "order of the names"],
 )
 def test_checkers_notices(sabotage, words, results):
     with pytest.raises(script.ClaimFailed, match=words):
         module("checkers").claim(sabotage(results("checkers")))
+
+
+def words_of(figure):
+    (axes,) = figure.axes
+    return " ".join([axes.get_xlabel(), *(label.get_text() for label in axes.get_yticklabels())])
+
+
+def test_checkers_without_pytorch_say_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    assert script.main(module("checkers"), ["--quick", "--out", str(tmp_path)]) == 0
+    assert "PyTorch was not installed" in capsys.readouterr().out
+    numbers = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["numbers"]
+    assert numbers["checkers"] == ["jax check_grads", "scipy check_grad", "jaxderiv"]
+    assert [len(numbers[name]) for name in ("caught", "refused", "seconds")] == [3, 3, 3]
+    assert "PyTorch was not installed" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
+
+
+def test_checkers_with_pytorch_try_both_modes(results):
+    pytest.importorskip("torch")
+    checkers = module("checkers")
+    found = results("checkers")
+    assert found.checkers == ("jax check_grads", "scipy check_grad", *checkers.TORCH, "jaxderiv")
+    for text in (checkers.claim(found), words_of(checkers.plot(found))):
+        assert "PyTorch was not installed" not in text
+        assert all(name in text for name in found.checkers)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_gradcheck_is_given_the_loss_and_the_formula(fast):
+    pytest.importorskip("torch")
+    checkers = module("checkers")
+    args, seen = checkers.example("generic", 7, np.random.default_rng(0)), []
+
+    def formula(*given):
+        seen.append(given)
+        return checkers.right(*given)
+
+    with jax.enable_x64(True):
+        assert not checkers.by_torch(fast)(formula, *args)
+        assert checkers.by_torch(fast)(checkers.WRONG["1/n missing"], *args)
+    assert all(np.array_equal(a, b) for given in seen for a, b in zip(given, args, strict=True))
+
+
+def test_the_table_that_is_written_down_bears_out_the_claim():
+    checkers = module("checkers")
+    text = (ROOT / "docs" / "checkers.md").read_text(encoding="utf-8")
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    names = tuple(line[0].strip() for line in lines[2:])
+    assert names == ("jax check_grads", "scipy check_grad", *checkers.TORCH, "jaxderiv")
+    cells = np.array([[[float(number) for number in cell.split(";")] for cell in line[1:]] for line in lines[2:]])
+    mistakes, forms = len(checkers.WRONG), len(checkers.RIGHT)
+    shares = np.moveaxis(cells, -1, 0) / np.array([mistakes, forms, 1]).reshape(-1, 1, 1)
+    written = checkers.Results(names, *shares, mistakes, forms)
+    assert checkers.table(written) in text
+    assert "PyTorch was not installed" not in checkers.claim(written)
