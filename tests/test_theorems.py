@@ -163,7 +163,7 @@ def test_programs_that_high_precision_does_not_know_are_judged_in_floats():
 
     result = verdict(largest_modulus)
     assert result.verdict == "agrees"
-    assert "in floats, since high precision does not know fft" in result.evidence[0].text
+    assert "in floats, since high precision does not know" in result.evidence[0].text
     assert verdict(too_small, "as_worded").verdict == "refuted"
 
 
