@@ -11,11 +11,15 @@ from jaxderiv.domains import (
     Array,
     Bit,
     Dim,
+    FullColumnRank,
     K,
+    Nonnegative,
     OneHot,
     Positive,
     PositiveDefinite,
+    PositiveSemidefinite,
     Real,
+    Share,
     Sign,
     Simplex,
     Symmetric,
@@ -31,13 +35,17 @@ SIZES = {"n": 7, "d": 3, "K": 4}
 DECLARED = {
     "Real": Real[Array, n, d],
     "Positive": Positive[Array, n],
+    "Nonnegative": Nonnegative[Array, n],
     "UnitInterval": UnitInterval[Array, n, 2],
+    "Share": Share[Array, n],
     "Bit": Bit[Array, n],
     "Sign": Sign[Array, n],
     "OneHot": OneHot[Array, n, K],
     "Simplex": Simplex[Array, n, K],
     "Symmetric": Symmetric[Array, d, d],
     "PositiveDefinite": PositiveDefinite[Array, d, d],
+    "PositiveSemidefinite": PositiveSemidefinite[Array, d, d],
+    "FullColumnRank": FullColumnRank[Array, n, d],
 }
 every_domain = pytest.mark.parametrize("domain", [domain_of(a) for a in DECLARED.values()], ids=DECLARED)
 
@@ -54,6 +62,10 @@ def test_every_domain_is_tested_here():
 @every_domain
 @pytest.mark.parametrize("at", [SIZES, {"n": 1, "d": 1, "K": 2}, {"n": 2, "d": 5, "K": 3}], ids=str)
 def test_samples_lie_in_the_set(domain, at):
+    if not domain.admits(domain.concrete(at)):
+        with pytest.raises(InputError, match="fewer rows than columns"):
+            domain.sample(rng(), at)
+        return
     for seed in range(5):
         x = domain.sample(rng(seed), at)
         assert x.dtype == np.float64
@@ -165,6 +177,13 @@ def test_edges_of_the_reals():
         (Symmetric[Array, d, d], [[1.0, 2.0, 3.0], [2.0, 1.0, 3.0]]),
         (PositiveDefinite[Array, d, d], [[1.0, 2.0], [2.0, 1.0]]),
         (PositiveDefinite[Array, d, d], [[1.0, 0.5], [0.0, 1.0]]),
+        (PositiveDefinite[Array, d, d], [[1.0, 0.0], [0.0, 0.0]]),
+        (PositiveSemidefinite[Array, d, d], [[1.0, 2.0], [2.0, 1.0]]),
+        (PositiveSemidefinite[Array, d, d], [[1.0, 0.5], [0.0, 1.0]]),
+        (Nonnegative[Array, n], [1.0, -1e-9]),
+        (Share[Array, n], [0.5, 1.001]),
+        (FullColumnRank[Array, n, d], [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]),
+        (FullColumnRank[Array, n, d], [[1.0, 2.0, 3.0]]),
     ],
     ids=str,
 )

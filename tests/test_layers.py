@@ -11,9 +11,10 @@ import pytest
 import jaxderiv
 
 PACKAGE = Path(jaxderiv.__file__).parent
-# A module may import from its own layer and from those before it. What is not named here, such as the
-# optimisers, stands beside the layers: it may be imported by none of them and imports only the first.
-LAYERS = [("errors",), ("domains",), ("derivation",), ("catalogue", "index"), ("kernels",), ("verify",), ("render",),
+# A module may import from its own layer and from those before it. What is not named here stands beside the
+# layers: it may be imported by none of them and imports only the first.
+LAYERS = [("errors",), ("domains",), ("derivation",), ("theorem",), ("catalogue", "index", "metrics", "optimisers", "data"),
+          ("ledger",), ("kernels",), ("verify",), ("render",),
           ("report", "console", "doctor"), ("cli",), ("__main__",)]  # fmt: skip
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 # The package's own file hands out `check` on demand, from near the top.
@@ -70,6 +71,14 @@ def test_there_are_no_cycles():
 @pytest.mark.parametrize("module", [module for module in FILES if part(module) == "catalogue"])
 def test_the_catalogue_is_mathematics(module):
     foreign = {name.split(".")[0] for name in imports(FILES[module])} - {"jax", "jaxderiv", "math", "functools"}
+    assert not foreign
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if part(module) == "ledger"])
+def test_the_ledger_needs_nothing_to_read_but_mathematics(module):
+    standard = {"collections", "dataclasses", "fractions", "functools", "itertools", "math", "typing", "__future__"}
+    numerical = {"jax", "jaxderiv", "numpy", "scipy", "optax", "mpmath"}
+    foreign = {name.split(".")[0] for name in imports(FILES[module])} - standard - numerical
     assert not foreign
 
 

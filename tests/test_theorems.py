@@ -82,7 +82,7 @@ def test_a_violation_that_random_points_miss_is_found_by_descent():
 
     attacker = Attacker(one_check(needle), needle, "normal", 0)
     with jax.enable_x64(True):
-        assert min(attacker.judge(values, how).margin for values, how in attacker.random()) > 0
+        assert min(margin for *_, margin in attacker.random()) > 0
     result = verdict(needle, "as_worded")
     assert result.verdict == "refuted"
     assert result.evidence[0].numbers["found"] == "descent on the margin"
@@ -152,6 +152,13 @@ def test_a_margin_that_is_no_number_is_not_passed_on():
     result = verdict(undefined)
     assert result.verdict == "inconclusive"
     assert "not a number" in result.reason
+
+
+def test_a_theorem_about_nothing_is_not_accepted():
+    def nothing(x: Real[Array, ()]):
+        return at_most(0.0 * x, 0.0 * x)
+
+    assert verdict(nothing).verdict == "inconclusive"
 
 
 def test_programs_that_high_precision_does_not_know_are_judged_in_floats():

@@ -37,9 +37,12 @@ _HOME = {"n": 7, "d": 3, "K": 4, "h": 5, "m": 6, "p": 8, "q": 2, "k": 9}
 _DIGITS = 40
 _BEYOND = 1e-12  # a margin below minus this, in high precision, is no rounding of the instance
 _FAR = 1e-9  # and below this where there are only floats
+# A theorem's program runs a few times on small arrays: most of the time goes into compiling it.
+_QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 _DISCRETE = tuple(by_name[kind] for kind in ("Bit", "Sign", "OneHot"))
 
 Values = dict[str, np.ndarray]
+Candidate = tuple[Values, str, float]  # an instance, how it was found, and its margin in floats
 
 
 @dataclass(frozen=True)
@@ -111,15 +114,15 @@ class Attacker:
             return jnp.min(jnp.concatenate(found), initial=jnp.inf)
 
         self.margin = margin
-        self.one, self.many = jax.jit(margin), jax.jit(jax.vmap(margin))
+        self.one, self.many = (jax.jit(f, compiler_options=_QUICKLY) for f in (margin, jax.vmap(margin)))
 
     # The attack ---------------------------------------------------------------------------------------------
     def run(self) -> Attack:
         """All of it, until an instance violates the theorem."""
         found: list[Found] = []
         for stage in (self.given, self.random, self.descents):
-            for values, how in stage():
-                found.append(self.judge(values, how))
+            for values, how, margin in stage():
+                found.append(Found(values, margin, self.exact(values), how))
                 if found[-1].violates:
                     return self._attack(self.smaller(found[-1]) if stage != self.given else found[-1])
         return self._attack(min(found, key=lambda one: one.margin, default=None))
@@ -127,12 +130,16 @@ class Attacker:
     def _attack(self, least: Found | None) -> Attack:
         return Attack(least, self.instances, self.undecided, self.unsupported)
 
-    def given(self) -> Iterator[tuple[Values, str]]:
+    def given(self) -> Iterator[Candidate]:
         """The instances that come with the theorem."""
         for instance in self.check.instances:
-            yield {name: np.asarray(instance[name], dtype=np.float64) for name in self.names}, "given"
+            values = {name: np.asarray(instance[name], dtype=np.float64) for name in self.names}
+            margin = self.at(values)
+            self.instances += 1
+            self.undecided += np.isnan(margin)
+            yield values, "given", np.inf if np.isnan(margin) else margin
 
-    def random(self) -> Iterator[tuple[Values, str]]:
+    def random(self) -> Iterator[Candidate]:
         """Of every shape, the worst of many random instances and of those on edges."""
         for sizes in self.shapes():
             generic, edges = self.generic(sizes, _RANDOM[self.effort]), list(self.edges(sizes))
@@ -143,9 +150,9 @@ class Attacker:
             if not np.isnan(margins).all():
                 index = int(np.nanargmin(margins))
                 how = "random" if index < _RANDOM[self.effort] else "on an edge"
-                yield {name: batch[name][index] for name in self.names}, how
+                yield {name: batch[name][index] for name in self.names}, how, float(margins[index])
 
-    def descents(self) -> Iterator[tuple[Values, str]]:
+    def descents(self) -> Iterator[Candidate]:
         """The end of the deepest descent on the margin."""
         sizes, starts = next(self.shapes()), _STARTS[self.effort]
         shapes = self.concrete(sizes)
@@ -181,11 +188,12 @@ class Attacker:
             return reach(best), lowest
 
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax's Adam needs them
-            ends, lowest = jax.jit(jax.vmap(descend))(begin, fixed)
+            ends, lowest = jax.jit(jax.vmap(descend), compiler_options=_QUICKLY)(begin, fixed)
         self.instances += starts * _STEPS[self.effort]
         if np.isfinite(lowest).any():
             deepest = int(np.nanargmin(lowest))
-            yield {n: np.asarray((dict(ends) | fixed)[n])[deepest] for n in self.names}, "descent on the margin"
+            values = {n: np.asarray((dict(ends) | fixed)[n])[deepest] for n in self.names}
+            yield values, "descent on the margin", float(lowest[deepest])
 
     # Instances ----------------------------------------------------------------------------------------------
     def shapes(self) -> Iterator[dict[str, int]]:
@@ -231,12 +239,9 @@ class Attacker:
                 yield values | {b: values[a]}
 
     # Judging an instance ------------------------------------------------------------------------------------
-    def judge(self, values: Values, how: str) -> Found:
-        margin = float(self.one(*(jnp.asarray(values[name]) for name in self.names)))
-        if how == "given":
-            self.instances += 1
-            self.undecided += np.isnan(margin)
-        return Found(values, np.inf if np.isnan(margin) else margin, self.exact(values), how)
+    def at(self, values: Values) -> float:
+        """The margin in floats."""
+        return float(self.one(*(jnp.asarray(values[name]) for name in self.names)))
 
     def exact(self, values: Values) -> float | None:
         """The margin with 40 digits; None where there is none."""
@@ -257,7 +262,7 @@ class Attacker:
         for decimals, name in itertools.product((0, 1), (None, *self.names)):
             rounded = {n: np.round(x, decimals) + 0.0 if name in (None, n) else x for n, x in best.values.items()}
             if all(d.contains(rounded[n]) for n, d in self.check.domains.items()):
-                simpler = self.judge(rounded, found.how)
+                simpler = Found(rounded, self.at(rounded), self.exact(rounded), found.how)
                 if simpler.violates and simpler.margin < -1e-6:
                     best = simpler
                     if name is None:

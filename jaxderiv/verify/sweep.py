@@ -15,6 +15,9 @@ from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.seek import seek
 
 
+OUTSIDE = "is outside of what the high-precision interpreter knows"
+
+
 @dataclasses.dataclass
 class Sweep:
     """What one question met.
@@ -93,7 +96,7 @@ def _visit(out: Sweep, place: Place, rng: np.random.Generator, whole: bool = Fal
     try:
         out.judgements.append(judge(question, place, programs, rng, sure=len(out.refuting) > 1, whole=whole))
     except Unsupported as error:
-        out.unsupported = f"{error} is outside of what the high-precision interpreter knows"
+        out.unsupported = f"{error} {OUTSIDE}"
     except Exception as error:  # no verdict must rest on what did not run
         out.unsupported = f"the verifier itself failed, which is a fault of jaxderiv ({said(error)})"
 
