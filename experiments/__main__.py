@@ -1,8 +1,9 @@
 """List the experiments, run one, or run all.
 
-    python -m experiments                           the scripts and the claim that each one shows
+    python -m experiments [--json]                  the scripts and the claim that each one shows
     python -m experiments NAME [--help | options]   run one
     python -m experiments --all [--quick] [--out DIR] [--seed N] [--platform cpu|gpu|tpu]
+                                                    run all, and make one page of them, DIR/index.html
 
 Exit code 0: every claim holds; 1: one does not; 2: usage; 130: Ctrl-C.
 """
@@ -11,19 +12,31 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
+import os
 import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from experiments import script
+from experiments import page, script
 from experiments.settings import Config, configured, parser_of
 from jaxderiv.errors import InputError
 
 
-def scripts(folder: Path = script.FOLDER) -> dict[str, str]:
-    """Names and claims of the scripts in a folder: the modules that define Config, run, claim and plot.
+class Entry(NamedTuple):
+    """A script: its path from the folder that holds the experiments, and what it says of itself."""
+
+    script: str
+    claim: str
+    figures: tuple[str, ...]
+    ledger: tuple[str, ...]
+
+
+def scripts(folder: Path = script.FOLDER) -> dict[str, Entry]:
+    """The scripts in a folder, by name: the modules that define Config, run, claim and plot.
 
     They are read, not imported, which would cost a second for JAX.
     """
@@ -32,8 +45,18 @@ def scripts(folder: Path = script.FOLDER) -> dict[str, str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         if names >= {"Config", "run", "claim", "plot"}:
-            found[path.stem] = script.summary(ast.get_docstring(tree))
+            claim = script.summary(ast.get_docstring(tree))
+            found[path.stem] = Entry(
+                f"{folder.name}/{path.name}", claim, *(_ids(tree, n) for n in ("FIGURES", "LEDGER"))
+            )
     return found
+
+
+def _ids(tree: ast.Module, name: str) -> tuple[str, ...]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    return ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_listing(known) if not argv else __doc__.strip())
         return 0
+    if argv == ["--json"]:
+        print(json.dumps([entry._asdict() for entry in known.values()], indent=1, ensure_ascii=False))
+        return 0
     if argv[0] in known:
         return script.main(importlib.import_module(f"experiments.{argv[0]}"), argv[1:])
     if "--all" in argv:
@@ -51,20 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _listing(known: dict[str, str]) -> str:
-    claims = (f"{name}\n{textwrap.fill(text, 100, initial_indent='    ', subsequent_indent='    ')}"
-              for name, text in known.items())  # fmt: skip
+def _listing(known: dict[str, Entry]) -> str:
+    claims = (f"{name}\n{textwrap.fill(entry.claim, 100, initial_indent='    ', subsequent_indent='    ')}"
+              for name, entry in known.items())  # fmt: skip
     return "\n".join([*claims, "", "Run one: python -m experiments NAME [--help]    all: --all --quick"])
 
 
-def _run_all(known: dict[str, str], argv: list[str]) -> int:
+def _run_all(known: dict[str, Entry], argv: list[str]) -> int:
     codes = []
     try:
         parser = parser_of("experiments --all", "Run every script.", Config, "results")
         options = parser.parse_args(argv)
         configured(Config, options)
         script.device_of(options.platform)
-        for name in known:
+        for number, name in enumerate(known):
+            _show_bar(number, len(known), name)
             module = importlib.import_module(f"experiments.{name}")
             try:
                 config = configured(module.Config, options)
@@ -78,8 +105,16 @@ def _run_all(known: dict[str, str], argv: list[str]) -> int:
     except InputError as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
-    print(f"{codes.count(0)} of {len(known)} claims hold")
+    _show_bar(len(known), len(known), "")
+    print(f"{codes.count(0)} of {len(known)} claims hold; all on one page: {page.write(options.out, known)}")
     return max(codes)
+
+
+def _show_bar(done: int, total: int, name: str) -> None:
+    """How far all scripts are, on a terminal; elsewhere each one's verdict says as much."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        width = 30 * done // total
+        print(f"[{'#' * width}{'.' * (30 - width)}] {done} of {total} {name}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

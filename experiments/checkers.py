@@ -68,6 +68,10 @@ RIGHT: dict[str, Callable] = {
 }
 
 
+FIGURES = ()
+LEDGER = ()
+
+
 @dataclass(frozen=True)
 class Config(settings.Config):
     mistakes: int = settings.option(len(WRONG), "wrong gradients that are tried", quick=2, least=2)

@@ -66,6 +66,14 @@ def write(out: Path, record: dict[str, Any], figure: Figure) -> None:
                 os.replace(path, out / path.name)
 
 
+def replace(path: Path, text: str) -> None:
+    """Write one file, whole or not at all."""
+    with interrupts.unfinished(path.parent / f".unfinished-{os.getpid()}") as folder:
+        (folder / path.name).write_text(text, encoding="utf-8")
+        with interrupts.ignored():
+            os.replace(folder / path.name, path)
+
+
 def environment(device: jax.Device) -> dict[str, Any]:
     """Where the numbers were computed."""
     return {

@@ -31,6 +31,9 @@ from jaxderiv import data
 from jaxderiv.catalogue.regression import weighted_least_squares
 from jaxderiv.optimisers import newton
 
+FIGURES = ("F5.1",)
+LEDGER = ("C5.01", "C5.16")
+
 
 @dataclass(frozen=True)
 class Config(settings.Config):

@@ -36,6 +36,10 @@ from jaxderiv.optimisers import newton
 ROUND_OFF = 1e-13  # below it the gradient norms of this problem are noise
 
 
+FIGURES = ()
+LEDGER = ("C4.60", "C4.61", "C6.23", "C6.27")
+
+
 @dataclass(frozen=True)
 class Config(settings.Config):
     lam: float = settings.option(1e-2, "ridge penalty", quick=0.1, above=0)

@@ -5,6 +5,7 @@ that has
     run(config, progress) -> Results      a NamedTuple of arrays and numbers; prints and writes nothing
     claim(results) -> str                 the docstring as a check: a verdict with numbers, or `ClaimFailed`
     plot(results) -> Figure
+    FIGURES, LEDGER   the figures of the series that it shows, as "F4.1", and the claims that it bears on, as "C4.39"
 
 ``python -m experiments`` finds it there; nothing else registers it. JAX is imported only when a script runs,
 so that the list and every usage error appear at once.
@@ -117,6 +118,8 @@ def execute(script: ModuleType, config: Any, platform: str, out: Path) -> int:
     record = {
         "script": name,
         "claim": summary(script.__doc__),
+        "figures": list(script.FIGURES),
+        "ledger": list(script.LEDGER),
         "holds": holds,
         "verdict": verdict,
         "config": dataclasses.asdict(config),

@@ -36,6 +36,10 @@ LABELS = ("gradient descent", "L-BFGS", "Newton-CG")
 ROUND_OFF = 1e-13  # of a loss of order 1 that is a mean of a thousand terms
 
 
+FIGURES = ()
+LEDGER = ("C6.30", "C6.34", "C6.35", "C6.65")
+
+
 @dataclass(frozen=True)
 class Config(settings.Config):
     lam: float = settings.option(1e-3, "ridge penalty", quick=1e-2, above=0)

@@ -19,6 +19,7 @@ from experiments import files, galton, script, settings, softmax_digits
 from experiments import newton_vs_gradient_descent as newton_vs
 from jaxderiv.catalogue.classification import logistic
 from jaxderiv.catalogue.regression import weighted_least_squares
+from jaxderiv.index import ledger
 
 ROOT = Path(command.__file__).parents[1]
 SCRIPTS = command.scripts()
@@ -64,7 +65,24 @@ def altered(value, change):
 
 def test_there_are_scripts_and_each_states_its_claim():
     assert {"galton", "newton_vs_gradient_descent", "softmax_digits"} <= set(SCRIPTS)
-    assert all(len(claim.split()) >= 10 and claim.endswith(".") for claim in SCRIPTS.values())
+    assert all(len(entry.claim.split()) >= 10 and entry.claim.endswith(".") for entry in SCRIPTS.values())
+
+
+def test_what_a_script_bears_on_is_there():
+    statements = {entry.id for entry in ledger()}
+    for entry in SCRIPTS.values():
+        assert (ROOT / entry.script).is_file()
+        assert set(entry.ledger) <= statements
+    figures = [figure for entry in SCRIPTS.values() for figure in entry.figures]
+    assert len(set(figures)) == len(figures)
+    assert set(figures) >= {f"F{part}.{number}" for part in (4, 5, 6) for number in range(1, 8)}
+
+
+def test_the_list_as_json(capsys):
+    assert command.main(["--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [Path(record["script"]).stem for record in records] == list(SCRIPTS)
+    assert all(set(record) == {"script", "claim", "figures", "ledger"} for record in records)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -135,6 +153,7 @@ def test_the_configuration_is_frozen_explained_and_checked(name, capsys):
 
 def test_all_of_them_leave_their_files(results, tmp_path, monkeypatch, capsys):
     for name in SCRIPTS:
+        results(name)
         quick = settings.quick(module(name).Config)
 
         def stored(config, progress, name=name, quick=quick):
@@ -157,7 +176,7 @@ def test_all_of_them_leave_their_files(results, tmp_path, monkeypatch, capsys):
         record = json.loads((tmp_path / name / "results.json").read_text(encoding="utf-8"))
         assert record["script"] == name
         assert record["holds"] is True
-        assert record["claim"] == SCRIPTS[name]
+        assert record["claim"] == SCRIPTS[name].claim
         assert record["config"]["seed"] == 0
         assert record["device"]["platform"] == "cpu"
         assert set(record["versions"]) >= {"jax", "optax", "python", "torch"}  # null where it is absent
@@ -168,9 +187,9 @@ def test_the_list_names_every_script_and_its_claim_without_importing_jax():
     code = "import sys; from experiments.__main__ import main; main([]); assert 'jax' not in sys.modules"
     listing = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     words = " ".join(listing.stdout.split())
-    for name, claim in SCRIPTS.items():
+    for name, entry in SCRIPTS.items():
         assert name in words
-        assert claim.split(".")[0].replace("mid-parent", "")[:40] in words.replace("mid-parent", "")
+        assert entry.claim.split(".")[0].replace("mid-parent", "")[:40] in words.replace("mid-parent", "")
 
 
 DROPPED_IN = '''"""A dropped-in script shows that two and two are four, as everybody expects them to be.
@@ -180,6 +199,9 @@ More about it.
 from typing import NamedTuple
 from matplotlib.figure import Figure
 from experiments import script, settings
+
+FIGURES = ("F9.1",)
+LEDGER = ()
 
 class Config(settings.Config):
     pass
@@ -210,8 +232,9 @@ def dropped_in(tmp_path):
 
 
 def test_a_script_that_is_dropped_in_is_listed(dropped_in):
-    (claim,) = command.scripts(Path(dropped_in.__file__).parent).values()
-    assert claim == "A dropped-in script shows that two and two are four, as everybody expects them to be."
+    (entry,) = command.scripts(Path(dropped_in.__file__).parent).values()
+    assert entry.figures == ("F9.1",)
+    assert entry.claim == "A dropped-in script shows that two and two are four, as everybody expects them to be."
 
 
 def test_a_claim_that_fails_is_an_exit_code_and_a_record(dropped_in, tmp_path, capsys):
@@ -222,13 +245,13 @@ def test_a_claim_that_fails_is_an_exit_code_and_a_record(dropped_in, tmp_path, c
 
 
 def test_one_broken_script_does_not_keep_the_others_from_running(dropped_in, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "scripts", lambda: {"broken": "", "fails": ""})
+    monkeypatch.setattr(command, "scripts", lambda: {"broken": None, "fails": None})
     broken = type("Broken", (), {"Config": settings.Config, "__file__": "broken.py", "__doc__": ""})
     modules = {"experiments.broken": broken, "experiments.fails": dropped_in}
     monkeypatch.setattr(command.importlib, "import_module", modules.get)
     assert command.main(["--all", "--out", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
-    assert "dropped_in FAILS" in out
+    assert "dropped_in FAILS" in out, err
     assert "0 of 2 claims hold" in out
     assert "AttributeError" in err
 
@@ -483,3 +506,15 @@ def test_the_table_that_is_written_down_bears_out_the_claim():
     written = checkers.Results(names, *shares, mistakes, forms)
     assert checkers.table(written) in text
     assert "PyTorch was not installed" not in checkers.claim(written)
+
+
+def test_the_page_holds_every_figure_and_names_no_other_file(dropped_in, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "scripts", lambda: {"dropped_in": None})
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: dropped_in)
+    assert command.main(["--all", "--out", str(tmp_path)]) == 1
+    written = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert str(tmp_path / "index.html") in capsys.readouterr().out
+    command_line = "python -m experiments dropped_in --seed 0"
+    for part in ("0 of 1 claims hold", "5.0 is 4", "data:image/svg+xml;base64,", command_line):
+        assert part in written
+    assert "http" not in written.replace("http-equiv", "")
