@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["DerivationError", "InputError", "check"]
+__all__ = ["DerivationError", "InputError", "attach", "check"]
 
 if TYPE_CHECKING:
+    from jaxderiv.attachment import attach
     from jaxderiv.errors import DerivationError, InputError
     from jaxderiv.report import check
 
@@ -18,6 +19,10 @@ def __getattr__(name: str):
         from jaxderiv.report import check
 
         return check
+    if name == "attach":
+        from jaxderiv.attachment import attach
+
+        return attach
     if name in ("InputError", "DerivationError"):
         from jaxderiv import errors
 
