@@ -212,7 +212,7 @@ def _attacked(check: Check, function: Callable[..., Any], effort: str, seed: int
             {"evidence": evidence},
         )
     smaller, larger = _worst(function, check, least.values)
-    reason = f"fails at an instance ({least.how}): {smaller:.6g} is not at most {larger:.6g}"
+    reason = f"fails at an instance ({least.how}): {_failure(smaller, larger)}"
     example = Counterexample(
         {name: x.tolist() for name, x in least.values.items()},
         smaller,
@@ -223,6 +223,12 @@ def _attacked(check: Check, function: Callable[..., Any], effort: str, seed: int
         _code(check, least.values),
     )
     return Verdict.REFUTED, reason, {"evidence": evidence, "counterexample": example}
+
+
+def _failure(smaller: float, larger: float) -> str:
+    if (smaller, larger) == (0, -1):  # of `holds`
+        return "the condition does not hold"
+    return f"{smaller:.6g} is not at most {larger:.6g}"
 
 
 def _tightness(margin: float) -> str:
@@ -281,7 +287,7 @@ def _computed(check: Check, seed: int) -> Finding:
         return Verdict.INCONCLUSIVE, "a computed value is not a number", {"evidence": evidence}
     margin, smaller, larger = min(sides)
     if margin < -_ALIKE:
-        return Verdict.REFUTED, f"computed: {smaller:.6g} is not at most {larger:.6g}", {"evidence": evidence}
+        return Verdict.REFUTED, f"computed: {_failure(smaller, larger)}", {"evidence": evidence}
     count = "all hold" if len(sides) > 1 else "holds"
     return Verdict.AGREES, f"computed, {count}; {_tightness(margin)}", {"evidence": evidence}
 
