@@ -1,8 +1,8 @@
 r"""Convex functions: what the definition says, and the functions that a text calls convex.
 
-A function is called convex if it lies below its chords: f(lam x + (1 - lam) y) <= lam f(x) + (1 - lam) f(y) for lam from
-0 to 1. Every closed convex function is a supremum of affine ones, so that the largest of several random affine functions,
-and its smooth relative, the logarithm of a sum of their exponentials, stand for "a convex function" in this folder.
+A function is called convex if it lies below its chords: f(lam x + (1 - lam) y) <= lam f(x) + (1 - lam) f(y) for lam
+from 0 to 1. For "a convex function" stand, in this folder, the largest of several affine functions (every closed convex
+function is the supremum of some), and where it has to be smooth, a sum of hyperbolas along several directions.
 
 Source: ML Math Derivations, part 4, "Convex functions".
 """
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxderiv.catalogue.notation import logsumexp, softmax
-from jaxderiv.domains import Array, K, Nonnegative, Positive, PositiveDefinite, Real, Share, d, m
+from jaxderiv.domains import Array, K, Nonnegative, Positive, Real, Share, d, m
 from jaxderiv.ledger.notation import Function
 from jaxderiv.theorem import TRUE, Inequality, at_most, equal, statement
 
@@ -31,34 +31,28 @@ def largest_affine(A, b) -> Function:
     return lambda x: jnp.max(A @ x + b)
 
 
-def soft_largest_affine(A, b) -> Function:
-    r"""$f(x) = \log \sum_i e^{a_i^\top x + b_i}$: convex and smooth"""
-    return lambda x: logsumexp(A @ x + b)
+def hyperbolas(A) -> Function:
+    r"""$f(x) = \sum_i \sqrt{1 + (a_i^\top x)^2}$: convex and smooth, and close to $\sum_i |a_i^\top x|$ from afar"""
+    return lambda x: jnp.sum(jnp.sqrt(1 + (A @ x) ** 2))
 
 
 definition = statement(
     "C4.09",
     TRUE,
-    r"$f$ is convex on a convex set if it lies below its chords, "
-    r"$f(\lambda x + (1 - \lambda) y) \le \lambda f(x) + (1 - \lambda) f(y)$; in other words, if its epigraph is convex.",
+    r"$f$ is convex on a convex set if it lies below its chords: "
+    r"$f(\lambda x + (1 - \lambda) y) \le \lambda f(x) + (1 - \lambda) f(y)$. In other words, its epigraph is convex.",
 )
 
 
-@definition.true
-def below_its_chords(
-    x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], A: Real[Array, m, d], b: Real[Array, m]
-):
-    r"""$f(x) = \max_i\,(a_i^\top x + b_i)$ passes the test, as every supremum of affine functions does"""
-    return below_chord(largest_affine(A, b), x, y, lam)
-
-
-@definition.true
-def convex_epigraph(
-    x: Real[Array, d], y: Real[Array, d], above: Nonnegative[Array, 2], lam: Share[Array, ()], A: Real[Array, m, d]
-):
-    r"""If $(x, s)$ and $(y, t)$ lie on or above the graph, so does $\lambda (x, s) + (1 - \lambda)(y, t)$"""
-    f = largest_affine(A, jnp.zeros(len(A)))
-    return at_most(f(mix(x, y, lam)), mix(f(x) + above[0], f(y) + above[1], lam))
+@definition.true(sizes={"d": 3, "m": 6})
+def chords_and_epigraph(
+    x: Real[Array, d], y: Real[Array, d], above: Nonnegative[Array, 2], lam: Share[Array, ()],
+    A: Real[Array, m, d], b: Real[Array, m],
+):  # fmt: skip
+    r"""$f(x) = \max_i\,(a_i^\top x + b_i)$ lies below its chords, and if $(x, s)$ and $(y, t)$ lie on or above the
+    graph, so does $\lambda (x, s) + (1 - \lambda)(y, t)$"""
+    f = largest_affine(A, b)
+    return below_chord(f, x, y, lam), at_most(f(mix(x, y, lam)), mix(f(x) + above[0], f(y) + above[1], lam))
 
 
 @definition.control
@@ -80,9 +74,7 @@ def root(x: Nonnegative[Array, ()], y: Nonnegative[Array, ()], lam: Share[Array,
 
 
 @definition.control
-def epigraph_of_the_sine(
-    x: Real[Array, ()], y: Real[Array, ()], above: Nonnegative[Array, 2], lam: Share[Array, ()]
-):
+def epigraph_of_the_sine(x: Real[Array, ()], y: Real[Array, ()], above: Nonnegative[Array, 2], lam: Share[Array, ()]):
     r"""The set above the graph of $\sin x$ is not convex"""
     return at_most(jnp.sin(mix(x, y, lam)), mix(jnp.sin(x) + above[0], jnp.sin(y) + above[1], lam))
 
@@ -90,14 +82,14 @@ def epigraph_of_the_sine(
 examples = statement(
     "C4.24",
     TRUE,
-    r"Convex are: affine functions (concave as well), $e^{ax}$ for every real $a$, every norm, $x \log x$ for $x > 0$, "
-    r"$\frac12 \|x\|^2$ and $\log \sum_i e^{x_i}$.",
+    r"Convex are: affine functions (concave as well), $e^{ax}$ for every real $a$, every norm, $x \log x$ for "
+    r"$x > 0$, $\frac12 \|x\|^2$ and $\log \sum_i e^{x_i}$.",
 )
 
 
 @examples.true
 def affine(x: Real[Array, d], y: Real[Array, d], lam: Real[Array, ()], a: Real[Array, d], b: Real[Array, ()]):
-    r"""An affine function is its chord, $f(\lambda x + (1 - \lambda) y) = \lambda f(x) + (1 - \lambda) f(y)$: both at once"""
+    r"""An affine function is its chord: $f(\lambda x + (1 - \lambda) y) = \lambda f(x) + (1 - \lambda) f(y)$"""
     f = lambda x: a @ x + b
     return equal(f(mix(x, y, lam)), mix(f(x), f(y), lam))
 
@@ -108,11 +100,10 @@ def exponential(x: Real[Array, ()], y: Real[Array, ()], lam: Share[Array, ()], a
     return below_chord(lambda x: jnp.exp(a * x), x, y, lam)
 
 
-@examples.true
-def norms(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], A: PositiveDefinite[Array, d, d]):
-    r"""$\|x\|_1$, $\|x\|_2$, $\|x\|_\infty$ and $\sqrt{x^\top A x}$"""
-    lengths = lambda x: jnp.stack([jnp.sum(abs(x)), jnp.sqrt(x @ x), jnp.max(abs(x)), jnp.sqrt(x @ A @ x)])
-    return below_chord(lengths, x, y, lam)
+@examples.true(sizes={"d": 3})
+def norms(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()]):
+    r"""$\|x\|_1$, $\|x\|_2$ and $\|x\|_\infty$"""
+    return below_chord(lambda x: jnp.stack([jnp.sum(abs(x)), jnp.sqrt(x @ x), jnp.max(abs(x))]), x, y, lam)
 
 
 @examples.true
@@ -139,12 +130,13 @@ def log_sum_exp(z: Real[Array, K], u: Real[Array, K]):
 def flat_along_ones(z: Real[Array, K], s: Real[Array, ()]):
     r"""But not strictly convex: $\nabla^2 f(z)\, \mathbf 1 = 0$ and $f(z + s \mathbf 1) = f(z) + s$"""
     shift = jnp.ones(z.shape)
-    return equal(jax.jvp(jax.grad(logsumexp), (z,), (shift,))[1], jnp.zeros(z.shape)), equal(logsumexp(z + s), logsumexp(z) + s)
+    change = jax.jvp(jax.grad(logsumexp), (z,), (shift,))[1]
+    return equal(change, jnp.zeros(z.shape)), equal(logsumexp(z + s), logsumexp(z) + s)
 
 
 @examples.control
 def norms_strictly(x: Real[Array, d], y: Real[Array, d]):
-    r"""Nor is a norm strictly convex, on a ray: $\|\frac12 (x + y)\| < \frac12 (\|x\| + \|y\|)$, by a little of $\|x - y\|$"""
+    r"""Nor is a norm, because of rays: below the middle of its chord by a little of $\|x - y\|$"""
     length = lambda x: jnp.sqrt(x @ x)
     return at_most(length((x + y) / 2) + 0.001 * length(x - y), (length(x) + length(y)) / 2)
 

@@ -10,16 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxderiv.domains import (
-    Array, FullColumnRank, PositiveDefinite, PositiveSemidefinite, Real, Share, Simplex, Symmetric, d, m, p,
-)  # fmt: skip
+from jaxderiv.domains import Array, FullColumnRank, PositiveSemidefinite, Real, Share, Simplex, Symmetric, d, m, p
 from jaxderiv.ledger.convex_optimisation.convex_functions import mix
 from jaxderiv.ledger.notation import Function
 from jaxderiv.theorem import NA, TRUE, Inequality, at_most, equal, holds, statement
 
 
 def sublevel(g: Function, x, y, lam) -> Inequality:
-    r"""$g(\lambda x + (1 - \lambda) y) \le \max(g(x), g(y))$: a set $\{g \le c\}$ that holds x and y holds what is between"""
+    r"""$g(\lambda x + (1 - \lambda) y) \le \max(g(x), g(y))$: $\{g \le c\}$ holds what is between two of its points"""
     return at_most(g(mix(x, y, lam)), jnp.maximum(g(x), g(y)))
 
 
@@ -32,8 +30,8 @@ definition = statement(
 
 @definition.true
 def many_points(w: Simplex[Array, m], X: Real[Array, m, d]):
-    r"""Two points at a time reach every weighted mean: $c_k = c_{k-1} + \lambda_k (x_k - c_{k-1})$ ends at $\sum_k w_k x_k$ if
-    $\lambda_k = w_k / (w_1 + \dots + w_k)$, which lies in [0, 1]"""
+    r"""Two points at a time reach every weighted mean: $c_k = c_{k-1} + \lambda_k (x_k - c_{k-1})$ ends at
+    $\sum_k w_k x_k$ if $\lambda_k = w_k / (w_1 + \dots + w_k)$, which lies in [0, 1]"""
     so_far = jnp.cumsum(w)
     shares = w / jnp.where(so_far > 0, so_far, 1.0)  # points of no weight before the first that has some
     reached, _ = jax.lax.scan(lambda c, step: (mix(step[1], c, step[0]), None), X[0], (shares, X))
@@ -56,12 +54,12 @@ flat = statement(
 
 @flat.true
 def hyperplane(x: Real[Array, d], y: Real[Array, d], lam: Real[Array, ()], a: Real[Array, d], b: Real[Array, ()]):
-    r"""The residual $a^\top x - b$ of a mixture is the mixture of the residuals: zero if these are (for all real $\lambda$)"""
+    r"""The residual $a^\top x - b$ of a mixture is the mixture of the residuals: zero if these are"""
     residual = lambda x: a @ x - b
     return equal(residual(mix(x, y, lam)), mix(residual(x), residual(y), lam))
 
 
-@flat.true
+@flat.true(sizes={"d": 3})
 def half_space(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], a: Real[Array, d]):
     r"""$a^\top (\lambda x + (1 - \lambda) y) \le \max(a^\top x, a^\top y)$"""
     return sublevel(lambda x: a @ x, x, y, lam)
@@ -69,22 +67,19 @@ def half_space(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], a: R
 
 @flat.control
 def half_space_beyond(x: Real[Array, d], y: Real[Array, d], lam: Real[Array, ()], a: Real[Array, d]):
-    r"""A half-space does not hold the whole line through two of its points, only the segment: drop $\lambda \in [0, 1]$"""
+    r"""Without $\lambda \in [0, 1]$: the whole line through two points of a half-space need not lie in it"""
     return sublevel(lambda x: a @ x, x, y, lam)
 
 
 balls = statement("C4.04", TRUE, r"The ball $\{x : \|x\| \le r\}$ of every norm is convex.")
 
 
-@balls.true
-def balls_of_vectors(
-    x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()],
-    A: PositiveDefinite[Array, d, d], B: FullColumnRank[Array, p, d],
-):  # fmt: skip
-    r"""$\|x\|_1$, $\|x\|_2$, $\|x\|_\infty$, $\sqrt{x^\top A x}$, and $\|Bx\|_\infty$, whose balls approximate those of every norm"""
-    root = lambda square: jnp.sqrt(square)
-    norms = lambda x: [jnp.sum(abs(x)), root(x @ x), jnp.max(abs(x)), root(x @ A @ x), jnp.max(abs(B @ x))]
-    return sublevel(lambda x: jnp.stack(norms(x)), x, y, lam)
+@balls.true(sizes={"d": 3, "p": 5}, at=[{"x": [1.0, 0, 0], "y": [0, 1.0, 0], "lam": 0.5, "B": np.eye(5, 3)}])
+def balls_of_vectors(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], B: FullColumnRank[Array, p, d]):
+    r"""$\|Bx\|_1$; $\|Bx\|_2 = \sqrt{x^\top B^\top B x}$, which is Mahalanobis's; and $\|Bx\|_\infty$, whose balls
+    approximate those of every norm. With $B = I$, the usual three"""
+    norms = lambda z: jnp.stack([jnp.sum(abs(z)), jnp.sqrt(z @ z), jnp.max(abs(z))])
+    return sublevel(lambda x: norms(B @ x), x, y, lam)
 
 
 @balls.true
@@ -107,17 +102,18 @@ ellipsoids = statement(
 )
 
 
-@ellipsoids.true
+@ellipsoids.true(sizes={"d": 3})
 def ellipsoid(
     x: Real[Array, d], y: Real[Array, d], c: Real[Array, d], lam: Share[Array, ()], A: PositiveSemidefinite[Array, d, d]
 ):
-    r"""$q(\lambda x + (1 - \lambda) y) \le \max(q(x), q(y))$ for $q(x) = (x - c)^\top A (x - c)$; semidefinite is enough"""
+    r"""$q(\lambda x + (1 - \lambda) y) \le \max(q(x), q(y))$ for $q(x) = (x - c)^\top A (x - c)$, $A \succeq 0$"""
     return sublevel(lambda x: (x - c) @ A @ (x - c), x, y, lam)
 
 
 @ellipsoids.true
 def below_the_chord_by(x: Real[Array, d], y: Real[Array, d], lam: Real[Array, ()], A: Symmetric[Array, d, d]):
-    r"""Why: $q(\lambda x + (1 - \lambda) y) = \lambda q(x) + (1 - \lambda) q(y) - \lambda (1 - \lambda) (x - y)^\top A (x - y)$"""
+    r"""$q(\lambda x + (1 - \lambda) y) = \lambda q(x) + (1 - \lambda) q(y) - \lambda (1 - \lambda)\, q(x - y)$,
+    $q(x) = x^\top A x$"""
     q = lambda x: x @ A @ x
     return equal(q(mix(x, y, lam)), mix(q(x), q(y), lam) - lam * (1 - lam) * q(x - y))
 
@@ -131,9 +127,9 @@ def hyperboloid(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], A: 
 polyhedra = statement("C4.06", TRUE, r"Polyhedra, the intersections of finitely many half-spaces, are convex.")
 
 
-@polyhedra.true
+@polyhedra.true(sizes={"d": 3, "m": 6})
 def polyhedron(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], A: Real[Array, m, d]):
-    r"""The smallest $\{x : Ax \le b\}$ that holds x and y, $b_i = \max(a_i^\top x, a_i^\top y)$, holds what is between"""
+    r"""The smallest $\{x : Ax \le b\}$ with x and y, $b_i = \max(a_i^\top x, a_i^\top y)$, holds what is between"""
     return sublevel(lambda x: A @ x, x, y, lam)
 
 
@@ -150,16 +146,10 @@ intersections = statement(
 )
 
 
-@intersections.true
+@intersections.true(sizes={"d": 3})
 def infinitely_many(X: Symmetric[Array, d, d], Y: Symmetric[Array, d, d], lam: Share[Array, ()]):
-    r"""$\{X : \lambda_{\min}(X) \ge c\}$, the intersection of the half-spaces $v^\top X v \ge c$ over all unit vectors v"""
+    r"""$\{X : \lambda_{\min}(X) \ge c\}$, the intersection of all half-spaces $v^\top X v \ge c$ with $\|v\| = 1$"""
     return sublevel(lambda X: -jnp.linalg.eigvalsh(X)[0], X, Y, lam)
-
-
-@intersections.true
-def ball_and_half_space(x: Real[Array, d], y: Real[Array, d], lam: Share[Array, ()], a: Real[Array, d]):
-    r"""$\{x : \|x\|^2 \le c,\ a^\top x \le c\}$"""
-    return sublevel(lambda x: jnp.maximum(x @ x, a @ x), x, y, lam)
 
 
 @intersections.control
@@ -178,7 +168,7 @@ in_practice = statement(
 figure = statement(
     "C4.111",
     TRUE,
-    r"Figure 1: an ellipse holds the chord between two of its points; a chord between the tips of a crescent leaves it.",
+    r"Figure 1: an ellipse holds the chord between two of its points; the chord between a crescent's tips leaves it.",
 )
 HALF_AXES = np.array([2.2, 1.4])
 
@@ -195,7 +185,7 @@ def chords_inside(rng):
 
 @figure.true
 def chord_outside():
-    r"""A crescent, a disc without a second disc, holds the tips $(0.4, \pm 1.35)$ where the two circles meet, not their midpoint"""
+    r"""A crescent, a disc without another, holds its tips $(0.4, \pm 1.35)$, where circles meet, not their middle"""
     tips, second_centre = np.array([[0.4, 1.35], [0.4, -1.35]]), np.array([0.9, 0.0])
     first, second = np.linalg.norm(tips[0]), np.linalg.norm(tips[0] - second_centre)  # the radii
     inside = lambda x: (np.linalg.norm(x) <= first) & (np.linalg.norm(x - second_centre) >= second)

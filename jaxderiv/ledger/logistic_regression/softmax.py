@@ -194,7 +194,7 @@ def orders_exchanged(W: Real[Array, 2, 3], X: Real[Array, 3, 2], T: Simplex[Arra
 
 @second.true(at=lambda: [{"z": jnp.array([0.0, 0.0, -40.0]), "v": jnp.array([1.0, -1.0, 0.0])}])
 def curvature_at_most_a_half(z: Real[Array, K], v: Real[Array, K]):
-    r"""$0 \le v^\top (\mathrm{diag} P - P P^\top) v \le \frac12 \|v\|^2$, attained between two equally likely classes"""
+    r"""$0 \le v^\top (\mathrm{diag} P - P P^\top) v \le \frac12 \|v\|^2$, attained by two equally likely classes"""
     P = softmax(z)
     along = jnp.sum(P * (v - P @ v) ** 2)
     return at_most(along, (v @ v) / 2), at_most(0.0, along)
