@@ -127,8 +127,8 @@ def expectation(samples: Any, value: Any, sigmas: float = 5.0) -> Inequality:
 
 
 def _alike(who: str, a: Any, b: Any) -> tuple[jax.Array, jax.Array]:
-    a, b = (jnp.asarray(x) for x in (a, b))
-    dtype = jnp.result_type(a, b, float)
+    a, b = (x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float) for x in map(jnp.asarray, (a, b)))
+    dtype = jnp.result_type(a, b)
     if a.shape != b.shape and () not in (a.shape, b.shape):
         raise InputError(f"{who}() compares values of one shape; it was given {a.shape} and {b.shape}")
     shape = a.shape or b.shape

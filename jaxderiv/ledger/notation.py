@@ -23,7 +23,7 @@ def rotation(u: Array) -> Array:
 def symmetric(spectrum: Array, u: Array) -> Array:
     """The symmetric matrix with these eigenvalues and the rotation of u for eigenvectors."""
     Q = rotation(u)
-    return (Q * spectrum) @ Q.T
+    return (Q * spectrum[None, :]) @ Q.T
 
 
 def quadratic(A: Array, centre: Array | float = 0.0) -> Function:

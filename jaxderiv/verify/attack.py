@@ -55,6 +55,11 @@ class Found:
     how: str
 
     @property
+    def least(self) -> float:
+        """The margin, as exactly as it is known."""
+        return self.margin if self.exact is None else self.exact
+
+    @property
     def violates(self) -> bool:
         return self.margin < -_FAR if self.exact is None else max(self.exact + _BEYOND, self.margin - _FAR) < 0
 
@@ -125,7 +130,7 @@ class Attacker:
                 found.append(Found(values, margin, self.exact(values), how))
                 if found[-1].violates:
                     return self._attack(self.smaller(found[-1]) if stage != self.given else found[-1])
-        return self._attack(min(found, key=lambda one: one.margin, default=None))
+        return self._attack(min(found, key=lambda one: one.least, default=None))
 
     def _attack(self, least: Found | None) -> Attack:
         return Attack(least, self.instances, self.undecided, self.unsupported)
@@ -254,6 +259,8 @@ class Attacker:
             return None if np.isnan(float(out)) else float(out)  # as at eigenvalues that coincide
         except Unsupported as error:
             self.unsupported = str(error)
+            return None
+        except np.linalg.LinAlgError:  # eigenvalues of what is not finite
             return None
 
     def smaller(self, found: Found) -> Found:

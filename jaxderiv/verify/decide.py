@@ -147,10 +147,7 @@ def _proved(check: Check, seed: int) -> Finding:
     derivation = Derivation(
         check.name, "", Path(), "", "", dict(check.domains), None, (), {check.name: claim.right}, (claim,)
     )
-    where = list(places(derivation, "quick", seed))
-    if check.sizes:
-        fits = lambda place: all(place.sizes.get(n) == size for n, size in check.sizes.items())
-        where = [place for place in where if fits(place)]
+    where = places(derivation, "quick", seed, check.sizes)
     given = [_place(check, instance) for instance in check.instances]
     found = sweep(suite.question_of(derivation, claim), [*given, *where], Programs(), seed)
     (result,) = examine([found], floats=False)
@@ -200,9 +197,9 @@ def _attacked(check: Check, function: Callable[..., Any], effort: str, seed: int
             {},
         )
     least = attack.least
-    if least.margin == np.inf:
+    if least.least == np.inf:
         return Verdict.INCONCLUSIVE, "both sides are zero wherever they are numbers", {}
-    margin = least.margin if least.exact is None else least.exact
+    margin = least.least
     numbers |= {"margin": margin, "found": least.how}
     evidence = (Evidence("attack", _tally(attack, margin), numbers),)
     if not attack.refuted:

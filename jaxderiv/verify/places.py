@@ -8,7 +8,8 @@ are drawn from the symbols' domains; edge points put one symbol at a time on an 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -27,22 +28,24 @@ def home_sizes(derivation: Derivation) -> Sizes:
     return {name: _HOME[name] if name in _HOME else next(spare) for name in derivation.dims}
 
 
-def shapes(derivation: Derivation) -> dict[str, Sizes]:
-    """Labelled sizes: home first, then one edge for every dimension, then n < d."""
-    home = home_sizes(derivation)
+def shapes(derivation: Derivation, fixed: Mapping[str, int] = MappingProxyType({})) -> dict[str, Sizes]:
+    """Labelled sizes: home first, then one edge for every dimension, then n < d; some sizes may be fixed."""
+    home = home_sizes(derivation) | dict(fixed)
     out = {"home": home}
-    for name in home:
+    for name in (name for name in home if name not in fixed):
         least = _SMALLEST.get(name, 1)
         out[f"{name} = {least}"] = home | {name: least}
-    if {"n", "d"} <= set(home):
+    if {"n", "d"} <= set(home) and not {"n", "d"} & set(fixed):
         out["n < d"] = home | {"n": 2, "d": 5}
     return out
 
 
-def places(derivation: Derivation, effort: str, seed: int) -> Iterator[Place]:
-    """The places for one derivation; the same seed gives the same places in every process."""
+def places(
+    derivation: Derivation, effort: str, seed: int, fixed: Mapping[str, int] = MappingProxyType({})
+) -> Iterator[Place]:
+    """The places for one derivation; the same seed gives the same places in every process. Some sizes may be fixed."""
     points = EFFORTS[effort]
-    for label, sizes in shapes(derivation).items():
+    for label, sizes in shapes(derivation, fixed).items():
         if not all(domain.admits(domain.concrete(sizes)) for domain in derivation.symbols.values()):
             continue
         rng = np.random.default_rng([seed, zlib.crc32(f"{derivation.name} {label}".encode())])

@@ -14,7 +14,6 @@ from jaxderiv.verify.proof import Proof, prove
 from jaxderiv.verify.question import Place, Programs, Question
 from jaxderiv.verify.seek import seek
 
-
 OUTSIDE = "is outside of what the high-precision interpreter knows"
 
 
