@@ -1,8 +1,8 @@
 r"""Problems with a kink and a solution in closed form: proximal operators.
 
-The proximal operator of h takes a to the minimiser of $\frac12\|p - a\|^2 + h(p)$. The function is strongly convex, so p
-is the minimiser exactly if zero is a subgradient there: $h(v) \ge h(p) + (a - p)^\top (v - p)$ for all v. Each formula
-below is put to that test. S_t is soft thresholding: towards zero by t, and zero within t of it.
+The proximal operator of h takes a to the minimiser of $\frac12\|p - a\|^2 + h(p)$. The function is strongly convex, so
+p is the minimiser exactly if zero is a subgradient there: $h(v) \ge h(p) + (a - p)^\top (v - p)$ for all v. Each
+formula below is put to that test. S_t is soft thresholding: towards zero by t, and zero within t of it.
 
 Source: ML Math Derivations, part 5, "Regularisation"; Parikh and Boyd, Proximal Algorithms (2014), chapter 6.
 """
@@ -18,9 +18,9 @@ closed_form = statement(
     "C5.26",
     IMPR,
     r"Unlike ridge regression the lasso has no closed form, because $|\cdot|$ has no derivative at zero.",
-    but=r"With one feature, or with orthonormal columns, soft thresholding is the closed form. The kink is not what is in "
-    r"the way: the proximal operators of $\|\cdot\|_1$, $\|\cdot\|_2$, the elastic net, the nuclear norm and of a box or "
-    r"simplex have formulas too. It is the coupling of the coordinates by $X^\top X$ that leaves none.",
+    but=r"With one feature, or with orthonormal columns, soft thresholding is the closed form. The kink is not what "
+    r"is in the way: the proximal operators of $\|\cdot\|_1$, $\|\cdot\|_2$, the elastic net, the nuclear norm and of "
+    r"a box or simplex have formulas too. It is the coupling of the coordinates by $X^\top X$ that leaves none.",
 )
 
 
@@ -31,14 +31,14 @@ def lasso_loss(X, y, lam):
 
 def minimises(h, p, a, v):
     r"""$h(p) + (a - p)^\top (v - p) \le h(v)$: a - p is a subgradient of h at p, so p is the proximal point of a"""
-    return at_most(h(p) + jnp.sum((a - p) * (v - p)), h(v))
+    return at_most(h(p) + jnp.sum((a - p) * (v - p)), h(v), scale=h(p) + h(v) + jnp.sum(abs(a) * (abs(p) + abs(v))))
 
 
-@closed_form.as_worded
+@closed_form.as_worded(at=[{"x": [1.0], "y": [3.0], "lam": 1.0}])
 def no_formula_is_optimal(x: Real[Array, n], y: Real[Array, n], lam: Positive[Array, ()]):
     r"""With a kink in the penalty a formula, here $S_\lambda(x^\top y) / x^\top x$, misses the optimality condition"""
     w, square = soft_threshold(x @ y, lam) / (x @ x), x @ x
-    correlation = x @ y - square * w  # of the feature and the residual; optimal if it is lam sign(w), or within lam of 0
+    correlation = x @ y - square * w  # of x and the residual; optimal: lam sign(w), or within lam of 0 where w is 0
     missed = jnp.where(w == 0, jnp.maximum(abs(correlation) - lam, 0.0), abs(correlation - lam * jnp.sign(w)))
     return holds(missed > 1e-6 * lam)
 
@@ -52,14 +52,14 @@ def one_feature(x: Real[Array, n], y: Real[Array, n], lam: Positive[Array, ()], 
 
 
 @closed_form.true
-def orthonormal_design(u: Real[Array, n, n], y: Real[Array, n], lam: Positive[Array, ()], v: Real[Array, 3]):
+def orthonormal_design(u: Real[Array, 2, n], y: Real[Array, n], lam: Positive[Array, ()], v: Real[Array, 2]):
     r"""If $X^\top X = I$, then $w = S_\lambda(X^\top y)$ has $F(w) + \frac12 \|v - w\|^2 \le F(v)$ for every v"""
-    X = jnp.pad(rotation(u), ((0, 0), (0, 3)))[:, :3]
+    X = rotation(u)[:, :2]  # two columns of a product of reflections
     F, w = lasso_loss(X, y, lam), soft_threshold(X.T @ y, lam)
-    return at_most(F(w) + jnp.sum(X @ (v - w) * (X @ (v - w))) / 2, F(v))
+    return at_most(F(w) + (v - w) @ (v - w) / 2, F(v))
 
 
-@closed_form.control
+@closed_form.control(at=[{"X": [[1.0, 1.0], [0.0, 1.0]], "y": [1.0, 1.0], "lam": 0.1, "v": [0.0, 1.3]}])
 def dependent_design(X: FullColumnRank[Array, n, d], y: Real[Array, n], lam: Positive[Array, ()], v: Real[Array, d]):
     r"""The same formula with columns of length one that are not orthogonal"""
     X = X / jnp.sqrt(jnp.sum(X**2, axis=0, keepdims=True))
@@ -70,7 +70,8 @@ def dependent_design(X: FullColumnRank[Array, n, d], y: Real[Array, n], lam: Pos
 # Proximal operators -------------------------------------------------------------------------------------------
 @closed_form.true
 def soft_thresholding(a: Real[Array, d], t: Positive[Array, ()], v: Real[Array, d]):
-    r"""$p = S_t(a)$ minimises $M(p) = \frac12\|p - a\|^2 + t\|p\|_1$; by strong convexity $M(p) + \frac12\|v - p\|^2 \le M(v)$"""
+    r"""$p = S_t(a)$ minimises $M(p) = \frac12\|p - a\|^2 + t\|p\|_1$; by strong convexity
+    $M(p) + \frac12\|v - p\|^2 \le M(v)$"""
     M, p = lambda p: jnp.sum((p - a) ** 2) / 2 + t * jnp.sum(abs(p)), soft_threshold(a, t)
     return at_most(M(p) + jnp.sum((v - p) ** 2) / 2, M(v))
 
@@ -90,13 +91,6 @@ def moreau_envelope(a: Real[Array, ()], t: Positive[Array, ()]):
 
 
 @closed_form.true
-def squared_norm(a: Real[Array, d], t: Positive[Array, ()], v: Real[Array, d]):
-    r"""Of $\frac t2 \|p\|^2$: $a / (1 + t)$, where the derivative is zero; it shrinks and never selects"""
-    M, p = lambda p: jnp.sum((p - a) ** 2) / 2 + t / 2 * (p @ p), a / (1 + t)
-    return equal(jax.grad(M)(p), 0.0 * a), minimises(lambda p: t / 2 * (p @ p), p, a, v)
-
-
-@closed_form.true
 def norm(a: Real[Array, d], t: Positive[Array, ()], v: Real[Array, d]):
     r"""Of $t \|p\|_2$ (not squared): $\max(1 - t / \|a\|, 0)\, a$, all of it zero or nothing"""
     length = lambda x: jnp.sqrt(x @ x)
@@ -105,13 +99,16 @@ def norm(a: Real[Array, d], t: Positive[Array, ()], v: Real[Array, d]):
 
 @closed_form.true
 def elastic_net(a: Real[Array, d], t: Positive[Array, ()], alpha: Share[Array, ()], v: Real[Array, d]):
-    r"""Of $t (\alpha \|p\|_1 + \frac{1 - \alpha}2 \|p\|^2)$: $S_{t\alpha}(a) / (1 + t (1 - \alpha))$, first the kink, then the rest"""
+    r"""Of $t (\alpha \|p\|_1 + \frac{1 - \alpha}2 \|p\|^2)$: $S_{t\alpha}(a) / (1 + t (1 - \alpha))$, first the kink,
+    then the rest; at $\alpha = 0$ this is ridge regression's, which shrinks and never selects"""
     h = lambda p: t * (alpha * jnp.sum(abs(p)) + (1 - alpha) / 2 * (p @ p))
     return minimises(h, soft_threshold(a, t * alpha) / (1 + t * (1 - alpha)), a, v)
 
 
 @closed_form.control
-def elastic_net_in_the_wrong_order(a: Real[Array, d], t: Positive[Array, ()], alpha: Share[Array, ()], v: Real[Array, d]):
+def elastic_net_in_the_wrong_order(
+    a: Real[Array, d], t: Positive[Array, ()], alpha: Share[Array, ()], v: Real[Array, d]
+):
     r"""The two maps composed the other way round: $S_{t\alpha}(a / (1 + t (1 - \alpha)))$"""
     h = lambda p: t * (alpha * jnp.sum(abs(p)) + (1 - alpha) / 2 * (p @ p))
     return minimises(h, soft_threshold(a / (1 + t * (1 - alpha)), t * alpha), a, v)
@@ -133,7 +130,8 @@ def box(a: Real[Array, d], low: Real[Array, d], width: Nonnegative[Array, d], sh
 
 
 def project_to_simplex(a):
-    r"""$\max(a - \tau, 0)$ with the $\tau$ that makes the sum one: the largest of the candidates $(\sum_{j \in S} a_j - 1) / |S|$, S the k largest"""
+    r"""$\max(a - \tau, 0)$ with the $\tau$ that makes the sum one: the largest of the candidates
+    $(\sum_{j \in S} a_j - 1) / |S|$, S the k largest"""
     largest = (a[None, :] >= a[:, None]).astype(a.dtype)
     return jnp.maximum(a - jnp.max((largest @ a - 1) / jnp.sum(largest, axis=1)), 0.0)
 
