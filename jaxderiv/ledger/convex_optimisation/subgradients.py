@@ -43,7 +43,8 @@ def smooth_off_the_axes(size: Positive[Array, 2], share: Share[Array, 3]):
 
 @kinks.true
 def kinks_on_hyperplanes(size: Positive[Array, d], sign: Sign[Array, d], zero: Bit[Array, d], share: Share[Array, d]):
-    r"""$\|x + v\|_1 + \|x - v\|_1 - 2 \|x\|_1 = 2 \sum_{i : x_i = 0} |v_i|$ for v too short to cross another hyperplane"""
+    r"""$\|x + v\|_1 + \|x - v\|_1 - 2 \|x\|_1 = 2 \sum_{i : x_i = 0} |v_i|$ for v too short to cross another
+    hyperplane"""
     x, v = (1 - zero) * sign * size, size * (2 * share - 1)
     return equal(second_difference(absolute_sum, x, v), 2 * jnp.sum(zero * abs(v)))
 
@@ -76,9 +77,9 @@ def jump_at_the_margin(size: Positive[Array, ()], sign: Sign[Array, ()], h: Posi
 
 
 @hinge_kink.true
-def no_other_kink(y: Sign[Array, ()], r: Positive[Array, ()], side: Sign[Array, ()], share: Share[Array, ()]):
-    r"""At a distance r from $1 / y = y$ the loss is linear within that distance"""
-    f, s = hinge(y), y + side * r
+def no_other_kink(y: Sign[Array, ()], r: Positive[Array, ()], share: Share[Array, ()]):
+    r"""At a distance r from $1 / y = y$, on either side, the loss is linear within that distance"""
+    f, s = hinge(y), jnp.stack([y - r, y + r])
     return equal(f(s + r * share) + f(s - r * share), 2 * f(s))
 
 
@@ -113,8 +114,8 @@ singleton = statement(
     "C4.28",
     HYP,
     r"Where $f$ is differentiable, $\partial f(x) = \{\nabla f(x)\}$.",
-    r"$f$ has to be convex, or at least to have a subgradient there: $-y^2$ is differentiable at 0 and lies below every "
-    r"line through the origin somewhere, so $\partial f(0)$ is empty.",
+    r"$f$ has to be convex, or at least to have a subgradient there: $-y^2$ is differentiable at 0 and lies below "
+    r"every line through the origin somewhere, so $\partial f(0)$ is empty.",
 )
 
 
@@ -166,8 +167,8 @@ def no_slopes_beyond(x: Real[Array, ()], g: Real[Array, ()], sign: Sign[Array, (
 
 @absolute.true
 def what_jax_takes_at_the_kink():
-    r"""At 0 the derivative of |x| is 1 in JAX, of max(0, x) it is 1/2, of relu it is 0: each in the interval. That of the
-    Euclidean norm is not a number, though every g of length 1 at most is a subgradient there"""
+    r"""At 0 the derivative of |x| is 1 in JAX, of max(0, x) it is 1/2, of relu it is 0: each in the interval. That of
+    the Euclidean norm is not a number, though every g of length 1 at most is a subgradient there"""
     at_zero = lambda f: jax.grad(f)(0.0)
     values = at_zero(jnp.abs), at_zero(lambda x: jnp.maximum(0.0, x)), at_zero(jax.nn.relu)
     norm = jax.grad(jnp.linalg.norm)(jnp.zeros(2))
