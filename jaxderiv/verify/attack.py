@@ -5,9 +5,10 @@ attacked with the instances that come with it (known worst cases), with random o
 every argument on the edges of its domain and arguments that coincide, and by gradient descent on the margin itself, in
 variables that are free because the domains map them into the hypotheses.
 
-Floats propose, high precision disposes: bounds that are attained dip to -1e-16 in floating point, so a negative
-margin counts only when the same program, evaluated with 40 digits, has it too. Where high precision has no value (a
-program that sorts, eigenvalues that coincide), a margin counts when it is far beyond rounding.
+Floats propose, high precision disposes: bounds that are attained dip to -1e-16 in floating point, so a margin near
+zero is looked at again, and a negative one counts only when the same program, evaluated with 40 digits, has it too.
+Where high precision has no value (a program outside of what it knows, eigenvalues that coincide), a margin counts when
+it is far beyond rounding.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _STEPS = {"quick": 60, "normal": 120, "high": 400}
 _HOME = {"n": 7, "d": 3, "K": 4, "h": 5, "m": 6, "p": 8, "q": 2, "k": 9}
 _DIGITS = 40
 _BEYOND = 1e-12  # a margin below minus this, in high precision, is no rounding of the instance
+_CLEAR = 1e-6  # a margin from here on is no matter of rounding
 _FAR = 1e-9  # and below this where there are only floats
 # A theorem's program runs a few times on small arrays: most of the time goes into compiling it.
 _QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -127,7 +129,7 @@ class Attacker:
         found: list[Found] = []
         for stage in (self.given, self.random, self.descents):
             for values, how, margin in stage():
-                found.append(Found(values, margin, self.exact(values), how))
+                found.append(Found(values, margin, self.exact(values) if margin < _CLEAR else None, how))
                 if found[-1].violates:
                     return self._attack(self.smaller(found[-1]) if stage != self.given else found[-1])
         return self._attack(min(found, key=lambda one: one.least, default=None))
@@ -202,11 +204,11 @@ class Attacker:
 
     # Instances ----------------------------------------------------------------------------------------------
     def shapes(self) -> Iterator[dict[str, int]]:
-        """Sizes: the usual ones, then small and wide, as far as the hypotheses admit them."""
+        """Sizes: the usual ones, then wide or small ones, as far as the hypotheses admit them."""
         axes = (axis for domain in self.check.domains.values() for axis in domain.shape)
         spare = itertools.count(5, 2)
         home = {a.name: _HOME.get(a.name) or next(spare) for a in axes if isinstance(a, Dim)} | dict(self.check.sizes)
-        variants = [home, dict.fromkeys(home, 2), home | {"n": 2, "d": 5} if {"n", "d"} <= set(home) else home]
+        variants = [home, home | {"n": 2, "d": 5} if {"n", "d"} <= set(home) else dict.fromkeys(home, 2)]
         seen: list[dict[str, int]] = []
         for sizes in (variant | dict(self.check.sizes) for variant in variants):
             shapes = self.concrete(sizes)
