@@ -298,3 +298,14 @@ def mismatched(t: Share[Array, ()]):
 
 def test_errors_are_errors_of_a_derivation():
     assert issubclass(DerivationError, InputError)
+
+
+def test_an_equality_of_sizes_of_its_own_and_one_that_leaves_no_column():
+    def pythagoras(X: FullColumnRank[Array, n, d], y: Real[Array, n]):
+        """Also with one column, where the shorter model has none."""
+        fit = lambda X: X @ jnp.linalg.solve(X.T @ X, X.T @ y)
+        square, long, short = lambda r: r @ r, fit(X), fit(X[:, :-1])
+        return equal(square(y - short), square(y - long) + square(long - short))
+
+    assert verdict(pythagoras).verdict == "proved"
+    assert verdict(pythagoras, sizes={"n": 5, "d": 2}).verdict == "proved"

@@ -141,6 +141,9 @@ def _batched(rule):
 
     def batched(interpreter: Interpreter, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
         algebra = interpreter.algebra
+        if 0 in algebra.shape(inputs[0]):  # the matrix without columns, as of a model without features
+            blank = [np.zeros(atoms.shape(v), atoms.dtype(v)) for v in eqn.outvars]
+            return [algebra.constant(x) if atoms.is_float(v) else x for x, v in zip(blank, eqn.outvars, strict=True)]
         if len(algebra.shape(inputs[0])) == 2:
             return rule(algebra, eqn, inputs)
         stacks = zip(*(_slices(algebra, x, 0) for x in inputs), strict=True)
