@@ -14,8 +14,8 @@ from jaxderiv.theorem import TRUE, at_most, equal, holds, statement
 mixed = statement(
     "C4.105",
     TRUE,
-    r"$x_1^2 - x_1 x_2 + x_2^2$ has the Hessian with rows $(2, -1)$ and $(-1, 2)$, whose eigenvalues are 1 and 3, so it "
-    r"is strictly convex.",
+    r"$x_1^2 - x_1 x_2 + x_2^2$ has the Hessian with rows $(2, -1)$ and $(-1, 2)$, whose eigenvalues are 1 and 3, "
+    r"so it is strictly convex.",
 )
 
 
@@ -27,7 +27,7 @@ def mixed_square(x):
 def hessian_of_it(x: Real[Array, 2]):
     r"""$\nabla^2 f = \begin{pmatrix} 2 & -1 \\ -1 & 2 \end{pmatrix}$, with eigenpairs 1, $(1, 1)$ and 3, $(1, -1)$"""
     H, V = jax.hessian(mixed_square)(x), jnp.array([[1.0, 1.0], [1.0, -1.0]])
-    return equal(H, jnp.array([[2.0, -1.0], [-1.0, 2.0]])), equal(H @ V, V * jnp.array([1.0, 3.0]))
+    return equal(H, jnp.array([[2.0, -1.0], [-1.0, 2.0]])), equal(H @ V, V @ jnp.diag(jnp.array([1.0, 3.0])))
 
 
 @mixed.true(at=lambda: [{"x": jnp.zeros(2), "y": jnp.ones(2)}])
@@ -60,7 +60,8 @@ def lagrangian(x, lam):
 
 @nearest.true
 def kkt_conditions():
-    r"""At $(\frac12, \frac12)$ and $\lambda = 1$: stationary, feasible, $\lambda \ge 0$, and slackness times $\lambda$ is 0"""
+    r"""At $(\frac12, \frac12)$ and $\lambda = 1$: stationary, feasible, $\lambda \ge 0$, and slackness times
+    $\lambda$ is 0"""
     x, lam = jnp.array([0.5, 0.5]), 1.0
     gap = jax.grad(lagrangian, argnums=1)(x, lam)  # of the constraint, 1 - x1 - x2
     return equal(jax.grad(lagrangian)(x, lam), jnp.zeros(2)), at_most([gap, -lam], 0.0), equal(lam * gap, 0.0)
@@ -74,14 +75,16 @@ def no_feasible_point_is_lower(x: Real[Array, 1], slack: Nonnegative[Array, ()])
 
 @nearest.true
 def dual_function(lam: Real[Array, ()], x: Real[Array, 2]):
-    r"""$L(x, \lambda) = \lambda - \frac12 \lambda^2 + \|x - \frac\lambda2 (1, 1)\|^2$, so the minimum over $x$ is that; it grows up to $\lambda = 1$"""
+    r"""$L(x, \lambda) = \lambda - \frac12 \lambda^2 + \|x - \frac\lambda2 (1, 1)\|^2$, so the minimum over $x$ is
+    that; it grows up to $\lambda = 1$"""
     dual, away = lambda lam: lam - lam**2 / 2, x - lam / 2
     return equal(lagrangian(x, lam), dual(lam) + away @ away), equal(jax.grad(dual)(lam), 1 - lam)
 
 
 @nearest.true(at=lambda: [{"x": jnp.array([0.5]), "slack": 0.0, "lam": 1.0}])
 def weak_duality(x: Real[Array, 1], slack: Nonnegative[Array, ()], lam: Nonnegative[Array, ()]):
-    r"""$\lambda - \frac12 \lambda^2 \le x_1^2 + x_2^2$ for feasible $x$ and $\lambda \ge 0$, with equality at the solutions"""
+    r"""$\lambda - \frac12 \lambda^2 \le x_1^2 + x_2^2$ for feasible $x$ and $\lambda \ge 0$, with equality at the
+    solutions"""
     return at_most(lam - lam**2 / 2, x[0] ** 2 + (1 + slack - x[0]) ** 2)
 
 
@@ -89,14 +92,16 @@ def weak_duality(x: Real[Array, 1], slack: Nonnegative[Array, ()], lam: Nonnegat
 recursion = statement(
     "C4.107",
     TRUE,
-    r"On $\frac12 (x - x^*)^\top A (x - x^*)$, $A \succ 0$, the error obeys $e_{k+1} = (I - \alpha A) e_k$; it vanishes "
-    r"from every start exactly if $0 < \alpha < 2 / \lambda_{\max}$, and the best step $2 / (\lambda_{\min} + \lambda_{\max})$ "
-    r"contracts by $(\kappa - 1) / (\kappa + 1)$.",
+    r"On $\frac12 (x - x^*)^\top A (x - x^*)$, $A \succ 0$, the error obeys $e_{k+1} = (I - \alpha A) e_k$; it "
+    r"vanishes from every start exactly if $0 < \alpha < 2 / \lambda_{\max}$, and the best step $2 / "
+    r"(\lambda_{\min} + \lambda_{\max})$ contracts by $(\kappa - 1) / (\kappa + 1)$.",
 )
 
 
 @recursion.true
-def error_recursion(x: Real[Array, d], centre: Real[Array, d], A: PositiveDefinite[Array, d, d], alpha: Real[Array, ()]):
+def error_recursion(
+    x: Real[Array, d], centre: Real[Array, d], A: PositiveDefinite[Array, d, d], alpha: Real[Array, ()]
+):
     r"""$x - \alpha \nabla f(x) - x^* = (I - \alpha A)(x - x^*)$"""
     f = quadratic(A, centre)
     return equal(x - alpha * jax.grad(f)(x) - centre, (x - centre) - alpha * A @ (x - centre))
@@ -120,7 +125,8 @@ def not_from(A: PositiveDefinite[Array, d, d], beyond: Nonnegative[Array, ()]):
 
 @recursion.true(at=lambda: [{"spectrum": jnp.array([1.0, 9.0]), "e": jnp.ones(2)}])
 def best_contraction(spectrum: Positive[Array, d], e: Real[Array, d]):
-    r"""$\|e_k\| \le \left(\frac{\kappa - 1}{\kappa + 1}\right)^k \|e_0\|$, and for $f$ its square; attained by the extreme eigenvectors"""
+    r"""$\|e_k\| \le \left(\frac{\kappa - 1}{\kappa + 1}\right)^k \|e_0\|$, and for $f$ its square; attained by the
+    extreme eigenvectors"""
     f, low, high = quadratic(jnp.diag(spectrum)), jnp.min(spectrum), jnp.max(spectrum)
     errors = gradient_descent(f, e, 2 / (low + high), 5)
     factor = ((high - low) / (high + low)) ** jnp.arange(6.0)
@@ -150,8 +156,8 @@ def no_step_is_better(spectrum: Positive[Array, d], alpha: Real[Array, ()]):
 means = statement(
     "C4.108",
     TRUE,
-    r"By Jensen's inequality for $-\log$ the arithmetic mean of positive numbers is at least their geometric mean, with "
-    r"equality exactly if they are all equal.",
+    r"By Jensen's inequality for $-\log$ the arithmetic mean of positive numbers is at least their geometric "
+    r"mean, with equality exactly if they are all equal.",
 )
 
 
@@ -164,7 +170,8 @@ def by_jensen(x: Positive[Array, n]):
 
 @means.true
 def only_equal_numbers(x: Positive[Array, n]):
-    r"""$\bar x - \left(\prod_i x_i\right)^{1/n} \ge \frac{1}{2 \max_i x_i} \cdot \frac1n \sum_i (x_i - \bar x)^2$, which is 0 only at equal numbers"""
+    r"""$\bar x - \left(\prod_i x_i\right)^{1/n} \ge \frac{1}{2 \max_i x_i} \cdot \frac1n \sum_i (x_i - \bar x)^2$,
+    which is 0 only at equal numbers"""
     gap = jnp.mean(x) - jnp.exp(jnp.mean(jnp.log(x)))
     return at_most(jnp.mean((x - jnp.mean(x)) ** 2) / (2 * jnp.max(x)), gap, scale=jnp.mean(x))
 

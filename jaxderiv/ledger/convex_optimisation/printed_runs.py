@@ -97,9 +97,9 @@ support = statement(
     "C4.97",
     FALSE,
     r"The Lasso by ADMM with $\lambda = 0.1$ finds ten nonzero weights where ten are in the truth.",
-    but=r"It keeps 43 of 50: $\lambda = 0.1$ is 0.05\% of the $\lambda_{\max} = 218$ from which on all weights are zero. "
-    r"$\lambda = 3$ keeps exactly the true ten, with an error of 0.098 (least squares: 0.102); $\lambda = 5$ keeps them too, "
-    r"but shrinks them further, to an error of 0.175.",
+    but=r"It keeps 43 of 50: $\lambda = 0.1$ is 0.05\% of the $\lambda_{\max} = 218$ from which on all weights are "
+    r"zero. $\lambda = 3$ keeps exactly the true ten, with an error of 0.098 (least squares: 0.102); $\lambda = "
+    r"5$ keeps them too, but shrinks them further, to an error of 0.175.",
 )
 
 
@@ -118,17 +118,18 @@ def admm(X, y, lam, rho=10.0, count=500):
 def ten_are_found():
     r"""$\|z\|_0 \le 10$ at $\lambda = 0.1$"""
     _, _, X, y, _ = recipe()
-    return at_most(np.count_nonzero(admm(X, y, 0.1)), 10)
+    return at_most(float(np.count_nonzero(admm(X, y, 0.1))), 10.0)
 
 
 @support.true
 def more_are_kept():
-    r"""43 nonzeros at $\lambda = 0.1$, where the conditions of optimality $|X_j^\top (y - Xz)| \le \lambda$ hold; errors"""
+    r"""43 nonzeros at $\lambda = 0.1$, where the conditions of optimality $|X_j^\top (y - Xz)| \le \lambda$ hold;
+    errors"""
     _, _, X, y, w = recipe()
     z, error = admm(X, y, 0.1), lambda fit: np.linalg.norm(fit - w)
     pull = X.T @ (y - X @ z)
     return (
-        equal(np.count_nonzero(z), 43),
+        equal(float(np.count_nonzero(z)), 43.0),
         at_most(abs(np.where(z == 0, np.maximum(abs(pull) - 0.1, 0), pull - 0.1 * np.sign(z))), 1e-9),
         close([error(z), error(np.linalg.lstsq(X, y)[0])], [0.0909, 0.1021], 5e-5),
     )
@@ -136,7 +137,8 @@ def more_are_kept():
 
 @support.true
 def penalties_that_find_ten():
-    r"""$\lambda_{\max} = \max_j |X_j^\top y| = 218$; $\lambda = 3$ and $\lambda = 5$ keep exactly the true ten, with their errors"""
+    r"""$\lambda_{\max} = \max_j |X_j^\top y| = 218$; $\lambda = 3$ and $\lambda = 5$ keep exactly the true ten, with
+    their errors"""
     _, _, X, y, w = recipe()
     smaller, larger, largest = admm(X, y, 3.0), admm(X, y, 5.0), abs(X.T @ y).max()
     return (
