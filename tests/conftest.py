@@ -5,6 +5,10 @@ which needs JAX's ordinary promotion (optax's adam and lbfgs) is marked `lenient
 than one test enters `jax.numpy_dtype_promotion("standard")` itself.
 """
 
+import os
+
+os.environ.setdefault("NPROC", "1")  # as the workers of `jaxderiv.verify.pool` have it, for the same reason
+
 import jax
 import pytest
 

@@ -60,6 +60,8 @@ def transposes(leaves: Leaves) -> list[tuple[int, ...]]:
 def killed(mutant: Mutant, leaves: Leaves) -> bool:
     """Whether the mutant is visibly another result."""
     for got, right in zip(mutant.leaves, leaves, strict=True):
+        if np.shape(got) != np.shape(right):  # transposed as another result that is square can be
+            return True
         scale = np.max(np.abs(right), initial=0.0)
         if not np.all(np.abs(got - right) <= 1e-9 * scale):
             return True

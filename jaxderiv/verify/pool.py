@@ -168,6 +168,9 @@ def _interrupts_ignored() -> Iterator[None]:
 def _work(pipe: Connection) -> None:
     # High precision is the CPU's work, and several processes would quarrel over the memory of one accelerator.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # One thread for each process, of which there are as many as cores. Besides, with few threads for several batched
+    # LAPACK calls of one program, XLA (jaxlib 0.10.2) lets each of them wait for another one's, for ever.
+    os.environ.setdefault("NPROC", "1")
     # Tracebacks are cut down to the user's file here; JAX's own remarks about hidden frames would confuse.
     os.environ.setdefault("JAX_TRACEBACK_FILTERING", "off")
     with contextlib.suppress(EOFError, BrokenPipeError):  # the other side is gone
