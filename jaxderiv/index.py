@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,7 +112,8 @@ def find(names: Iterable[str], catalogue: Path = CATALOGUE) -> list[Entry]:
     return [entry for entry in known if entry in wanted] if names else known
 
 
-def ledger(directory: Path = LEDGER) -> list[LedgerEntry]:
+@functools.cache
+def ledger(directory: Path = LEDGER) -> tuple[LedgerEntry, ...]:
     """All statements of the ledger, in the order of their ids.
 
     Raises:
@@ -124,7 +126,7 @@ def ledger(directory: Path = LEDGER) -> list[LedgerEntry]:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "statement":
                 id, label = (ast.unparse(argument) for argument in node.args[:2])
                 found.append(LedgerEntry(ast.literal_eval(id), LABELS[label], topic, path, node.lineno))
-    return sorted(found, key=lambda entry: (entry.part, int(entry.id.partition(".")[2])))
+    return tuple(sorted(found, key=lambda entry: (entry.part, int(entry.id.partition(".")[2]))))
 
 
 def find_statement(id: str, directory: Path = LEDGER) -> LedgerEntry:

@@ -13,7 +13,8 @@ import jaxderiv
 PACKAGE = Path(jaxderiv.__file__).parent
 # A module may import from its own layer and from those before it. What is not named here stands beside the
 # layers: it may be imported by none of them and imports only the first.
-LAYERS = [("errors",), ("domains",), ("derivation",), ("theorem", "attachment"), ("catalogue", "index", "metrics", "optimisers", "data"),
+LAYERS = [("errors",), ("domains",), ("derivation",), ("theorem", "attachment"),
+          ("catalogue", "index", "metrics", "optimisers", "data"),
           ("ledger",), ("kernels",), ("verify",), ("render",),
           ("report", "console", "doctor"), ("cli",), ("__main__",)]  # fmt: skip
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}

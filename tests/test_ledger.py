@@ -16,7 +16,7 @@ from jaxderiv.verify.attack import Attacker, parts
 from jaxderiv.verify.decide import decide, read_ledger, well_formed
 
 COUNT = {4: 112, 5: 76, 6: 77}  # statements of each part of the series
-ENTRIES = ledger()
+ENTRIES = list(ledger())
 SEED = 11  # not the one of the command
 
 
@@ -107,7 +107,10 @@ def weakened(function):
     return stronger_claim
 
 
-SHARP = [(e, c) for e, c in checks() if c.role == "true" and c.function and c.domains and c.at]
+NOT_EXACT = {"bound_at_every_iterate"}  # Nesterov's constant, which no function attains; a control is a fifth smaller
+SHARP = [
+    (e, c) for e, c in checks() if c.role == "true" and c.function and c.domains and c.at and c.name not in NOT_EXACT
+]
 
 
 @pytest.mark.lenient_promotion
@@ -134,15 +137,15 @@ def test_the_command_lists_statements_as_json(capfd):
 
 
 def test_the_json_of_a_statement_holds_its_evidence(tmp_path, monkeypatch, capfd):
-    chosen = next(entry for entry in ENTRIES if entry.id == "C4.39")
+    chosen = next(entry for entry in ENTRIES if entry.id == "C6.04")
     monkeypatch.setattr("jaxderiv.index.ledger", lambda: [chosen])
     assert main(["ledger", "--json", str(tmp_path / "ledger.json"), "--effort", "quick"]) == 0
     (record,) = json.loads((tmp_path / "ledger.json").read_text())
-    assert (record["id"], record["verdict"], record["confirmed"]) == ("C4.39", "true", True)
+    assert (record["id"], record["verdict"], record["confirmed"]) == ("C6.04", "true", True)
     assert {check["role"] for check in record["checks"]} >= {"true", "control"}
     assert all(check["evidence"] for check in record["checks"])
     shown = capfd.readouterr().out
-    assert "C4.39" in shown
+    assert "C6.04" in shown
     assert "1 of 1" in shown
 
 

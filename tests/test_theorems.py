@@ -11,7 +11,6 @@ from jaxderiv.domains import (
     K,
     Positive,
     PositiveDefinite,
-    PositiveSemidefinite,
     Real,
     Share,
     Simplex,

@@ -32,7 +32,7 @@ def quadratic(A: Array, centre: Array | float = 0.0) -> Function:
 
 
 def iterates(step: Callable, start, count: int):
-    """A trace: what a step makes of its start again and again, the start first; the pytree's axis 0 is the iteration."""
+    """A trace: what a step makes of its start again and again, the start first; axis 0 is the iteration."""
     _, trace = jax.lax.scan(lambda state, _: (step(state), state), start, length=count + 1)
     return trace
 

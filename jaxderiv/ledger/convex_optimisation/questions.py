@@ -205,7 +205,7 @@ def condition_falls(X: Real[Array, n, d], lam: Positive[Array, ()], more: Positi
     return at_most(large[-1] / large[0], small[-1] / small[0])
 
 
-statement(
+choice = statement(
     "C4.104",
     NA,
     r"A table says which algorithm to choose for which problem.",
