@@ -1,13 +1,20 @@
-"""The compiled loops that all scripts share, for every optax transformation.
+"""The compiled loops that all scripts share, for every optax transformation and every step function.
 
-`trace` is a `lax.scan` that records each step; `minimise` is a `lax.while_loop` that stops at a tolerance and
-says why it stopped. Plain gradient descent, momentum, Adam, L-BFGS, Newton and Newton-CG run in the same
-loop, because each step hands the transformation all that any of them asks for: value, gradient, loss and the
-data by name.
+`trace` and `minimise` run a transformation: gradient descent, momentum, Nesterov, Adam, L-BFGS, BFGS, Newton, proximal
+gradient, ... run in the same loop, because each step hands the transformation all that any of them asks for: value,
+gradient, loss and the data by name. `follow` and `iterate` run any pure function state -> state, such as those of
+`experiments.steps`. `trace` and `follow` take so many steps and record each; `minimise`
+and `iterate` stop at a certificate and say why they stopped:
 
-Formulas, transformation and recorder are static: a loop is compiled once per combination of them, of shapes
-and of a chunk's length. Start, data and tolerance are arguments, so that other numbers run the same program.
-(``optax.sgd(0.1)`` makes a new transformation at every call: make it once and pass it twice.)
+    "converged"     the certificate is at most the tolerance
+    "limit"         so many steps were taken
+    "diverged"      the value, or the norm of the point, is beyond 1e6 times the larger of 1 and its start
+    "not finite"    the certificate, the value or the point is NaN or infinite
+
+Formulas, transformation, step, certificate and recorder are static: a loop is compiled once per combination of them, of
+shapes and of a chunk's length. Start, data and tolerance are arguments, so that other numbers run the same program.
+(``optax.sgd(0.1)`` makes a new transformation at every call: make it once and pass it twice.) All formulas take their
+data **by name**, and only what they name.
 """
 
 from __future__ import annotations
@@ -22,22 +29,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.methods import Method, MethodJudge, PointJudge, Problem, Rows, checked, floats, strong
 from jaxderiv.errors import InputError
+from jaxderiv.optimisers.arguments import named, within
 
 Report = Callable[[int, int], object]
+
+GROWTH = 1e6  # of the value or of the point, beyond which a run has diverged
 
 
 def silent(done: int, total: int) -> None:
     """Report nothing."""
-
-
-class Problem(NamedTuple):
-    """What is minimised: ``loss(params, **data)``, a scalar, and its hand-derived ``gradient(params,
-    **data)``.
-    """
-
-    loss: Callable[..., jax.Array]
-    gradient: Callable[..., jax.Array]
 
 
 class Trace(NamedTuple):
@@ -64,12 +66,34 @@ class Minimum(NamedTuple):
         value: the loss there.
         gradient_norm: the Euclidean norm of the gradient there.
         steps: number of steps taken.
-        stopped: "tolerance", "limit", or "not finite" if the loss or the gradient is not.
+        stopped: "converged", "limit", "diverged" or "not finite".
+        certificate: what was compared with the tolerance; the gradient norm unless another was asked for.
     """
 
     params: np.ndarray
     value: float
     gradient_norm: float
+    steps: int
+    stopped: str
+    certificate: float
+
+
+class Outcome(NamedTuple):
+    """Where `iterate` stopped.
+
+    Attributes:
+        state: the last state.
+        point: the point in it.
+        value: the value there; 0 if none was asked for.
+        certificate: what was compared with the tolerance.
+        steps: number of steps taken.
+        stopped: "converged", "limit", "diverged" or "not finite".
+    """
+
+    state: Any
+    point: Any
+    value: float
+    certificate: float
     steps: int
     stopped: str
 
@@ -79,17 +103,30 @@ def nothing(params: jax.Array, state: Any) -> tuple[()]:
     return ()
 
 
+def whole(state: Any) -> Any:
+    """The point of a method whose state is the point."""
+    return state
+
+
+def no_value(point: Any) -> float:
+    """For a method that is watched by its certificate and its point alone."""
+    return 0.0
+
+
 def trace(
     problem: Problem,
     optimiser: optax.GradientTransformation,
     start: jax.Array | np.ndarray,
     data: Mapping[str, Any],
     steps: int,
-    record: Callable[[jax.Array, Any], Any] = nothing,
+    record: Callable[..., Any] = nothing,
     report: Report = silent,
     chunk: int = 1000,
 ) -> Trace:
     """Take so many steps and record every one.
+
+    The points are those that the theory speaks of: where the state has an ``iterate`` (x of Nesterov's method and of
+    FISTA, whose parameter is y), that is the point, at the price of one more value and gradient.
 
     Args:
         problem: loss and gradient.
@@ -97,20 +134,44 @@ def trace(
         start: the first point.
         data: the other arguments of the loss, by name.
         steps: number of steps, 0 or more.
-        record: ``record(params, state)``, a pure function of the point and of the optimiser's state there.
+        record: ``record(point, state)``, a pure function of the point and of the optimiser's state there; it may take
+            data by name.
         report: called with (steps done, steps) after each chunk; Ctrl-C is answered between chunks.
         chunk: steps per call of the compiled program.
+    Raises:
+        InputError: for a start that is not of floats, or data that are empty or outside of their interval.
     """
-    data, carry = dict(data), _begin(optimiser, start)
-    rows = []
+    method, data = Method(problem, optimiser), checked(data)
+    final, rows = follow(method, method.begin(start, data), data, steps, Rows(method, record), report, chunk)
+    return Trace(np.asarray(method.point(final)), *rows)
+
+
+def follow(
+    step: Callable[..., Any],
+    start: Any,
+    data: Mapping[str, Any],
+    steps: int,
+    record: Callable[..., Any] = whole,
+    report: Report = silent,
+    chunk: int = 1000,
+) -> tuple[Any, Any]:
+    """Apply a step so many times and record every state.
+
+    Args:
+        step: ``step(state, **data)``, pure: the next state.
+        start: the first state, a pytree.
+        record: ``record(state, **data)``, pure; the other arguments and errors are as in `trace`.
+    Returns:
+        The last state, and what was recorded: each array with a leading axis of length steps + 1, the start first.
+    """
+    data, state, rows = checked(data), strong(start), []
     for done in range(0, steps, chunk):
         length = min(chunk, steps - done)
-        carry, part = _scan(carry, data, problem, optimiser, record, length)
+        state, part = _scan(state, data, step, record, length)
         rows.append(jax.device_get(part))
         report(done + length, steps)
-    rows.append(jax.device_get(_last_row(carry, data, problem, record)))
-    value, gradient_norm, recorded = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
-    return Trace(np.asarray(carry[0]), value, gradient_norm, recorded)
+    rows.append(jax.device_get(_last_row(state, data, record)))
+    return jax.device_get(state), jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
 
 def minimise(
@@ -122,29 +183,57 @@ def minimise(
     limit: int,
     report: Report = silent,
     chunk: int = 1000,
+    certificate: Callable[..., Any] | None = None,
 ) -> Minimum:
-    """Step until the gradient norm is at most the tolerance, or the limit of steps, or a value that is not
-    finite.
+    """Step until the gradient norm, or another certificate, is at most the tolerance.
 
     Args:
-        tolerance: on the Euclidean norm of the gradient, in units of the loss per unit of the parameter.
-        limit: the largest number of steps, 1 or more; the other arguments are as in `trace`.
+        tolerance: on the certificate; for the gradient norm, in units of the loss per unit of the parameter.
+        limit: the largest number of steps, 1 or more.
+        certificate: ``certificate(point, **data)``, 0 at a minimum, such as `certificates.elastic_net_kkt`.
+        Points and the other arguments are as in `trace`.
     Raises:
-        InputError: for a limit below 1, or a start that is not of floats.
+        InputError: for a limit below 1, a negative tolerance, and as in `trace`.
     """
-    if limit < 1:
-        raise InputError(f"limit is {limit}; allowed: 1 or more steps")
-    data, carry = dict(data), _begin(optimiser, start)
-    steps, bound = jnp.zeros((), int), 0
-    while int(steps) == bound and bound < limit:
-        bound = min(bound + chunk, limit)
-        carry, steps, value, norm = _until(carry, steps, data, tolerance, bound, problem, optimiser)
-        report(int(steps), limit)
-    if not (np.isfinite(value) and np.isfinite(norm)):
-        stopped = "not finite"
-    else:
-        stopped = "tolerance" if norm <= tolerance else "limit"
-    return Minimum(np.asarray(carry[0]), float(value), float(norm), int(steps), stopped)
+    method, data = Method(problem, optimiser), checked(data)
+    judge = MethodJudge(method, certificate)
+    state, found, steps, stopped = _run(method, method.begin(start, data), data, tolerance, limit, judge, report, chunk)
+    params = np.asarray(method.point(state))
+    return Minimum(params, float(found.value), float(found.gradient_norm), steps, stopped, float(found.certificate))
+
+
+def iterate(
+    step: Callable[..., Any],
+    start: Any,
+    data: Mapping[str, Any],
+    certificate: Callable[..., Any],
+    tolerance: float,
+    limit: int,
+    value: Callable[..., Any] = no_value,
+    point: Callable[[Any], Any] = whole,
+    report: Report = silent,
+    chunk: int = 1000,
+) -> Outcome:
+    """Apply a step until the certificate of its point is at most the tolerance.
+
+    Args:
+        step: ``step(state, **data)``, pure: the next state.
+        start: the first state, a pytree.
+        data: the arguments of step, certificate and value, by name.
+        certificate: ``certificate(point, **data)``, a number of 0 or more that is 0 at a solution.
+        tolerance: on the certificate, 0 or more.
+        limit: the largest number of steps, 1 or more.
+        value: ``value(point, **data)``, watched for divergence.
+        point: the solution in a state; the whole state if not given.
+        report, chunk: as in `trace`.
+    Raises:
+        InputError: for a limit below 1, a negative tolerance, and as in `trace`.
+    """
+    floats(point(start))
+    judge = PointJudge(point, certificate, value)
+    state, found, steps, stopped = _run(step, start, checked(data), tolerance, limit, judge, report, chunk)
+    state = jax.device_get(state)
+    return Outcome(state, point(state), float(found.value), float(found.certificate), steps, stopped)
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float, float]:
@@ -160,51 +249,56 @@ def timed(run: Callable[[], Any]) -> tuple[Any, float, float]:
     return result, max(seconds[0] - seconds[1], 0.0), seconds[1]
 
 
-def _begin(optimiser, start):
-    start = jnp.asarray(start)
-    if not jnp.issubdtype(start.dtype, jnp.floating):
-        raise InputError(f"start has dtype {start.dtype}; steps are taken in floats: write start.astype(float)")
-    return start, optimiser.init(start)
+def _run(step, start, data, tolerance, limit, judge, report, chunk):
+    """The last state, its judgement, the steps taken and the reason to stop."""
+    if limit < 1:
+        raise InputError(f"limit is {limit}; allowed: 1 or more steps")
+    within("tolerance", tolerance, least=0)
+    state, steps, bound = strong(start), jnp.zeros((), int), 0
+    # No steps yet: the same program judges the start.
+    state, steps, found = _until(state, steps, data, (tolerance, 0, np.inf, np.inf), step, judge)
+    highest, farthest = (GROWTH * max(1.0, abs(float(begun))) for begun in (found.value, found.size))
+    while int(steps) == bound and bound < limit:
+        bound = min(bound + chunk, limit)
+        state, steps, found = _until(state, steps, data, (tolerance, bound, highest, farthest), step, judge)
+        report(int(steps), limit)
+    if not np.isfinite([found.certificate, found.value, found.size]).all():
+        return state, found, int(steps), "not finite"
+    if found.certificate <= tolerance:
+        return state, found, int(steps), "converged"
+    grown = found.value > highest or found.size > farthest
+    return state, found, int(steps), "diverged" if grown else "limit"
 
 
-def _evaluate(problem, params, data):
-    gradient = problem.gradient(params, **data)
-    return problem.loss(params, **data), gradient, jnp.linalg.norm(gradient)
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _scan(state, data, step, record, steps):
+    def advance(state, _):
+        return step(state, **named(step, data)), record(state, **named(record, data))
+
+    return jax.lax.scan(advance, state, length=steps)
 
 
-def _advance(problem, optimiser, carry, data, value, gradient):
-    params, state = carry
-    updates, state = optax.with_extra_args_support(optimiser).update(
-        gradient, state, params, value=value, grad=gradient, value_fn=problem.loss, **data
-    )
-    return optax.apply_updates(params, updates), state
+@partial(jax.jit, static_argnums=2)
+def _last_row(state, data, record):
+    return jax.tree.map(lambda x: jnp.asarray(x)[None], record(state, **named(record, data)))
 
 
-@partial(jax.jit, static_argnums=(2, 3, 4, 5))
-def _scan(carry, data, problem, optimiser, record, steps):
-    def step(carry, _):
-        value, gradient, norm = _evaluate(problem, carry[0], data)
-        return _advance(problem, optimiser, carry, data, value, gradient), (value, norm, record(*carry))
+@partial(jax.jit, static_argnums=(4, 5))
+def _until(state, steps, data, bounds, step, judge):
+    tolerance, limit, highest, farthest = bounds
 
-    return jax.lax.scan(step, carry, length=steps)
+    def going(carry):
+        _, steps, (certificate, value, size, _) = carry
+        # Comparisons with NaN are false: what is not finite stops, too.
+        finite = jnp.isfinite(certificate) & jnp.isfinite(value) & jnp.isfinite(size)
+        return (certificate > tolerance) & (steps < limit) & (value <= highest) & (size <= farthest) & finite
 
+    def advance(carry):
+        state, steps, _ = carry
+        state = step(state, **named(step, data))
+        return state, steps + 1, judged(state)
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _last_row(carry, data, problem, record):
-    value, _, norm = _evaluate(problem, carry[0], data)
-    return jax.tree.map(lambda x: jnp.asarray(x)[None], (value, norm, record(*carry)))
+    def judged(state):
+        return jax.tree.map(jnp.asarray, judge(state, **data))
 
-
-@partial(jax.jit, static_argnums=(5, 6))
-def _until(carry, steps, data, tolerance, limit, problem, optimiser):
-    def going(state):
-        _, steps, value, _, norm = state
-        return (norm > tolerance) & (steps < limit) & jnp.isfinite(value) & jnp.isfinite(norm)
-
-    def step(state):
-        carry, steps, value, gradient, _ = state
-        carry = _advance(problem, optimiser, carry, data, value, gradient)
-        return carry, steps + 1, *_evaluate(problem, carry[0], data)
-
-    carry, steps, value, _, norm = jax.lax.while_loop(going, step, (carry, steps, *_evaluate(problem, carry[0], data)))
-    return carry, steps, value, norm
+    return jax.lax.while_loop(going, advance, (state, steps, judged(state)))

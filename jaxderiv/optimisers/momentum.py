@@ -65,6 +65,7 @@ def extrapolation(schedule: str | float = "t_k") -> optax.GradientTransformation
             raise InputError(f"schedule is {schedule!r}; allowed: {allowed}, or a number in [0, 1)")
     else:
         within("schedule", schedule, least=0, below=1)
+        schedule = float(schedule)  # a NumPy number would not keep float32
 
     def init(params) -> ExtrapolationState:
         return ExtrapolationState(params, jnp.zeros((), jnp.int32), jnp.ones((), optax.tree.dtype(params, "lowest")))
@@ -109,4 +110,5 @@ def heavy_ball_rates(mu: float, L: float) -> tuple[float, float]:
 
     Source: Polyak, Some methods of speeding up the convergence of iteration methods (1964).
     """
-    return 4 / (math.sqrt(L) + math.sqrt(mu)) ** 2 if 0 < mu <= L else math.nan, nesterov_momentum(mu, L) ** 2
+    momentum = nesterov_momentum(mu, L) ** 2
+    return 4 / (math.sqrt(L) + math.sqrt(mu)) ** 2, momentum

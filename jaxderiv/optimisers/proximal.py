@@ -63,7 +63,8 @@ def proximal(prox: Formula, learning_rate: Rate) -> optax.GradientTransformation
 
     def update(updates, state, params, **extra):
         v = jax.tree.map(lambda x, u: x + u, params, updates)
-        after = prox(v, rate_at(learning_rate, state.steps, "proximal"), **named(prox, extra, given=2))
+        t = jnp.asarray(rate_at(learning_rate, state.steps, "proximal"), optax.tree.dtype(params, "lowest"))
+        after = prox(v, t, **named(prox, extra, given=2))
         return jax.tree.map(lambda p, x: p - x, after, params), ProximalState(state.steps + 1)
 
     return optax.GradientTransformationExtraArgs(lambda params: ProximalState(jnp.zeros((), jnp.int32)), update)

@@ -39,8 +39,7 @@ def trust_region(
 
     The ratio of the actual to the promised decrease governs the radius: below 1/4 it is divided by 4, above 3/4 it is
     doubled if p is on the sphere. A step with a ratio of least_ratio or less is not taken (the update is zero). H may
-    be
-    indefinite: then p is on the sphere, and leaves a saddle point. What the value cannot resolve counts as promised.
+    be indefinite: then p is on the sphere, and leaves a saddle point. What the value cannot resolve counts as promised.
 
     Args:
         hessian: ``hessian(params, **data)`` of shape ``params.shape + params.shape``; takes its data by name.
