@@ -1,10 +1,9 @@
 """The compiled loops that all scripts share, for every optax transformation and every step function.
 
-`trace` and `minimise` run a transformation: gradient descent, momentum, Nesterov, Adam, L-BFGS, BFGS, Newton, proximal
-gradient, ... run in the same loop, because each step hands the transformation all that any of them asks for: value,
+`trace` and `minimise` run a transformation, whichever it is: each step hands it all that any of them asks for, value,
 gradient, loss and the data by name. `follow` and `iterate` run any pure function state -> state, such as those of
-`experiments.steps`. `trace` and `follow` take so many steps and record each; `minimise`
-and `iterate` stop at a certificate and say why they stopped:
+`experiments.steps`. `trace` and `follow` take so many steps and record each; `minimise` and `iterate` stop at a
+certificate and say why they stopped:
 
     "converged"     the certificate is at most the tolerance
     "limit"         so many steps were taken
@@ -129,8 +128,7 @@ def trace(
     FISTA, whose parameter is y), that is the point, at the price of one more value and gradient.
 
     Args:
-        problem: loss and gradient.
-        optimiser: any optax transformation.
+        problem, optimiser: loss and gradient, and any optax transformation.
         start: the first point.
         data: the other arguments of the loss, by name.
         steps: number of steps, 0 or more.
@@ -218,16 +216,13 @@ def iterate(
 
     Args:
         step: ``step(state, **data)``, pure: the next state.
-        start: the first state, a pytree.
-        data: the arguments of step, certificate and value, by name.
+        start, data: the first state, a pytree; the arguments of step, certificate and value, by name.
         certificate: ``certificate(point, **data)``, a number of 0 or more that is 0 at a solution.
         tolerance: on the certificate, 0 or more.
         limit: the largest number of steps, 1 or more.
         value: ``value(point, **data)``, watched for divergence.
         point: the solution in a state; the whole state if not given.
-        report, chunk: as in `trace`.
-    Raises:
-        InputError: for a limit below 1, a negative tolerance, and as in `trace`.
+        report, chunk: as in `trace`; errors as in `minimise`.
     """
     floats(point(start))
     judge = PointJudge(point, certificate, value)

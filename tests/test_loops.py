@@ -149,8 +149,15 @@ def slope_norm(w, scale):
     return scale * jnp.linalg.norm(w)
 
 
+@pytest.mark.parametrize(("tolerance", "reason"), [(1.0, "limit"), (1.5, "converged")])
+def test_at_the_limit_the_tolerance_decides(tolerance, reason):
+    """The slope, the certificate, is 1.5 after one step."""
+    found = iterate(descend, np.array([3.0]), {"scale": 1.0, "rate": 0.5}, slope_norm, tolerance, 1)
+    assert (found.stopped, found.steps, found.certificate) == (reason, 1, 1.5)
+
+
 def test_what_runs_off_without_a_rising_value_diverges_as_well():
-    """x - 0.5 t of a value that falls for ever; only the point grows."""
+    """The value falls for ever; only the point grows."""
     problem = Problem(lambda w: -jnp.sum(w**2) / 2, lambda w: -w)
     found = minimise(problem, optax.sgd(1.0), np.ones(2), {}, 1e-6, 300)
     assert found.stopped == "diverged"

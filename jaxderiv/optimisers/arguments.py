@@ -60,12 +60,14 @@ def within(
         raise InputError(f"{what} is {value}; allowed: {lower}{what.rsplit(': ')[-1]}{upper}")
 
 
-def rate_at(rate: Rate, count: jax.Array, what: str) -> Any:
-    """The step size after so many steps; a number has to be above 0."""
+def checked_rate(rate: Rate, what: str) -> Any:
+    """The schedule as it is, or the number, which has to be above 0 (as a Python float: a NumPy one would turn float32
+    into float64).
+    """
     if callable(rate):
-        return rate(count)
+        return rate
     within(f"{what}: learning_rate", rate, above=0)
-    return rate
+    return float(rate) if isinstance(rate, int | float) else rate
 
 
 def round_off(value: Any) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxderiv.errors import InputError
-from jaxderiv.optimisers.arguments import Rate, rate_at, within
+from jaxderiv.optimisers.arguments import Rate, checked_rate, within
 
 SCHEDULES = ("t_k", "k/(k+3)")
 
@@ -84,8 +84,7 @@ def extrapolation(schedule: str | float = "t_k") -> optax.GradientTransformation
 
 def descent(learning_rate: Rate, what: str) -> optax.GradientTransformationExtraArgs:
     """`optax.sgd`, with a step size that is checked."""
-    rate_at(learning_rate, jnp.zeros((), jnp.int32), what)
-    return optax.sgd(learning_rate)
+    return optax.sgd(checked_rate(learning_rate, what))
 
 
 def nesterov_momentum(mu: float, L: float) -> float:

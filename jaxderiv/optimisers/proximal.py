@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxderiv.optimisers.arguments import Formula, Rate, named, rate_at, within
+from jaxderiv.optimisers.arguments import Formula, Rate, checked_rate, named, within
 from jaxderiv.optimisers.momentum import descent, extrapolation
 
 
@@ -59,11 +59,11 @@ def proximal(prox: Formula, learning_rate: Rate) -> optax.GradientTransformation
     Raises:
         InputError: for a step size that is not positive.
     """
-    rate_at(learning_rate, jnp.zeros((), jnp.int32), "proximal")
+    rate = checked_rate(learning_rate, "proximal")
 
     def update(updates, state, params, **extra):
         v = jax.tree.map(lambda x, u: x + u, params, updates)
-        t = jnp.asarray(rate_at(learning_rate, state.steps, "proximal"), optax.tree.dtype(params, "lowest"))
+        t = jnp.asarray(rate(state.steps) if callable(rate) else rate, optax.tree.dtype(params, "lowest"))
         after = prox(v, t, **named(prox, extra, given=2))
         return jax.tree.map(lambda p, x: p - x, after, params), ProximalState(state.steps + 1)
 
