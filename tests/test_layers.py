@@ -77,7 +77,17 @@ def test_the_catalogue_is_mathematics(module):
 
 @pytest.mark.parametrize("module", [module for module in FILES if part(module) == "ledger"])
 def test_the_ledger_needs_nothing_to_read_but_mathematics(module):
-    standard = {"collections", "dataclasses", "fractions", "functools", "itertools", "math", "typing", "__future__"}
+    standard = {
+        "collections",
+        "dataclasses",
+        "fractions",
+        "functools",
+        "itertools",
+        "math",
+        "typing",
+        "warnings",
+        "__future__",
+    }
     numerical = {"jax", "jaxderiv", "numpy", "scipy", "optax", "mpmath"}
     foreign = {name.split(".")[0] for name in imports(FILES[module])} - standard - numerical
     assert not foreign
