@@ -111,10 +111,13 @@ def execute(script: ModuleType, config: Any, platform: str, out: Path) -> int:
     with jax.default_device(device):
         results = script.run(config, progress_of(name))
     seconds = time.perf_counter() - begun
-    try:
-        holds, verdict = True, script.claim(results)
-    except ClaimFailed as failed:
-        holds, verdict = False, str(failed)
+    with jax.enable_x64(True):  # as the results are
+        try:
+            holds, verdict = True, script.claim(results)
+        except ClaimFailed as failed:
+            holds, verdict = False, str(failed)
+        with matplotlib.rc_context(files.STYLE):
+            figure = script.plot(results)
     record = {
         "script": name,
         "claim": summary(script.__doc__),
@@ -128,7 +131,7 @@ def execute(script: ModuleType, config: Any, platform: str, out: Path) -> int:
         "numbers": files.plain(results._asdict()),
     }
     with matplotlib.rc_context(files.STYLE):
-        files.write(out, record, script.plot(results))
+        files.write(out, record, figure)
     print(f"{name} {'holds' if holds else 'FAILS'} ({seconds:.1f} s, {out}): {verdict}", flush=True)
     return 0 if holds else 1
 
