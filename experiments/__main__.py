@@ -4,6 +4,7 @@
     python -m experiments NAME [--help | options]   run one
     python -m experiments --all [--quick] [--out DIR] [--seed N] [--platform cpu|gpu|tpu]
                                                     run all, and make one page of them, DIR/index.html
+    python -m experiments fit [--help | options]    fit a model to a file of your own
 
 Exit code 0: every claim holds; 1: one does not; 2: usage; 130: Ctrl-C.
 """
@@ -71,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if argv[0] in known:
         return script.main(importlib.import_module(f"experiments.{argv[0]}"), argv[1:])
+    if argv[0] == "fit":
+        return importlib.import_module("experiments.fit").main(argv[1:])
     if "--all" in argv:
         return _run_all(known, [word for word in argv if word != "--all"])
     print(f"experiments: there is no script {argv[0]!r}; allowed: --all, {', '.join(known)}", file=sys.stderr)
@@ -80,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _listing(known: dict[str, Entry]) -> str:
     claims = (f"{name}\n{textwrap.fill(entry.claim, 100, initial_indent='    ', subsequent_indent='    ')}"
               for name, entry in known.items())  # fmt: skip
-    return "\n".join([*claims, "", "Run one: python -m experiments NAME [--help]    all: --all --quick"])
+    ends = "Run one: python -m experiments NAME [--help]    all: --all --quick    own data: fit --help"
+    return "\n".join([*claims, "", ends])
 
 
 def _run_all(known: dict[str, Entry], argv: list[str]) -> int:
