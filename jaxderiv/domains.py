@@ -202,7 +202,7 @@ class _UnitInterval(Domain):
         return rng.choice(np.arange(1, 256) / 256.0, size, replace=size > 255).reshape(shape)
 
     def edges(self, rng, shape):
-        return {"tiny": np.full(shape, 2.0**-27), "tied": np.full(shape, 0.5)}
+        return {"tiny": np.full(shape, 2.0**-27), "tied": np.full(shape, 0.5), "near one": np.full(shape, 1 - 2.0**-27)}
 
     def from_free(self, u):
         return u * u / (1 + u * u)

@@ -70,9 +70,11 @@ class Inequality(NamedTuple):
 
     @property
     def margin(self) -> Any:
-        """The relative difference: not negative exactly where the inequality holds; infinite where both sides are 0."""
-        trivial = (self.smaller == 0) & (self.larger == 0)
-        return jnp.where(trivial, jnp.inf, (self.larger - self.smaller) / jnp.where(self.scale == 0, 1.0, self.scale))
+        """The relative difference: not negative exactly where the inequality holds; infinite where both sides are 0,
+        and not a number where the scale is negative or not finite."""
+        trivial, sound = (self.smaller == 0) & (self.larger == 0), (self.scale >= 0) & (self.scale < jnp.inf)
+        relative = (self.larger - self.smaller) / jnp.where(self.scale == 0, 1.0, self.scale)
+        return jnp.where(trivial, jnp.inf, jnp.where(sound, relative, jnp.nan))
 
 
 class Equality(NamedTuple):

@@ -7,13 +7,16 @@ import pytest
 
 from jaxderiv.domains import (
     Array,
+    Bit,
     FullColumnRank,
     K,
+    Nonnegative,
     Positive,
     PositiveDefinite,
     Real,
     Share,
     Simplex,
+    UnitInterval,
     d,
     n,
 )
@@ -81,7 +84,7 @@ def test_a_violation_that_random_points_miss_is_found_by_descent():
 
     attacker = Attacker(one_check(needle), needle, "normal", 0)
     with jax.enable_x64(True):
-        assert min(margin for *_, margin in attacker.random()) > 0
+        assert min(found[0] for *_, found in attacker.random()) > 0
     result = verdict(needle, "as_worded")
     assert result.verdict == "refuted"
     assert result.evidence[0].numbers["found"] == "descent on the margin"
@@ -182,6 +185,84 @@ def test_shapes_that_the_hypotheses_rule_out_are_left_out():
     assert verdict(positive_definite).verdict == "agrees"
 
 
+# Where false theorems hide --------------------------------------------------------------------------------------
+def small_eigenvalues(A: PositiveDefinite[Array, d, d]):
+    """False near singular matrices that are not diagonal."""
+    inverse = jnp.linalg.inv(A)
+    return at_most(jnp.sum(abs(inverse - jnp.diag(jnp.diag(inverse)))), 4.0)
+
+
+def corner(s: Share[Array, ()], t: Share[Array, ()]):
+    """False at (1, 0)."""
+    return at_most(s * (1 - t), 0.998)
+
+
+def both_zero(s: Nonnegative[Array, ()], t: Nonnegative[Array, ()]):
+    return holds(s + t > 0)
+
+
+def different_scales(x: Real[Array, 3], y: Real[Array, 3]):
+    """False for a large x with a small y."""
+    return at_most(jnp.minimum(x @ x, 1 / (1e-9 + y @ y)), 1e3)
+
+
+def one_positive(y: Bit[Array, n]):
+    """False where one label of seven is one."""
+    share = jnp.mean(y)
+    return at_most(share * (1 - share) * (0.2 - share), 0.0, scale=1.0)
+
+
+def partial_ties(x: Positive[Array, 5]):
+    return holds((jnp.sum(x == jnp.max(x)) == 1) | (jnp.sum(x == jnp.max(x)) == 5))
+
+
+def overflowing(z: Real[Array, ()]):
+    """In floats not a number where it is false."""
+    return at_most(-jnp.log(1 / (1 + jnp.exp(-z))), 710.0)
+
+
+def hidden_by_another_part(x: Real[Array, 3]):
+    return at_most(jnp.sum(x), 0.0), at_most(0.0, jnp.sqrt(jnp.sum(-x)))
+
+
+def near_one(t: UnitInterval[Array, ()]):
+    return at_most(t, 0.99999)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "false",
+    [small_eigenvalues, corner, both_zero, different_scales, one_positive, partial_ties, overflowing,
+     hidden_by_another_part, near_one],
+)  # fmt: skip
+def test_it_is_found_where_it_fails(false, seed):
+    assert verdict(false, "as_worded", seed).verdict == "refuted"
+
+
+def gram_matrix(X: Real[Array, n, d]):
+    return at_most(0.0, jnp.linalg.eigvalsh(X.T @ X)[0])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_zero_that_is_rounded_is_no_refutation(seed):
+    assert verdict(gram_matrix, seed=seed).verdict == "agrees"
+
+
+def test_a_scale_that_is_none_decides_nothing():
+    def negative(x: Real[Array, ()]):
+        return at_most(x**2 + 1, 0.0, scale=-1.0)
+
+    assert verdict(negative).verdict == "inconclusive"
+
+
+def test_a_function_that_raises_is_named():
+    def broken():
+        raise ValueError("no such table")
+
+    with pytest.raises(DerivationError, match="broken: it raises ValueError: no such table"):
+        verdict(broken)
+
+
 # Equalities --------------------------------------------------------------------------------------------------
 def test_an_equality_is_proved():
     def expansion(x: Real[Array, d], y: Real[Array, d]):
@@ -230,6 +311,7 @@ def test_equality_and_inequality_together():
         (lambda: holds(True), "agrees"),
         (lambda: holds(np.array([True, False])), "refuted"),
         (lambda: at_most(np.nan, 1.0), "inconclusive"),
+        (lambda: holds(np.zeros(0) == 1), "inconclusive"),
         (lambda: [holds(True), equal(1.0, 1.0 + 1e-8)], "refuted"),
         (lambda: equal(1.0, 1.0), "agrees"),
         (lambda rng: expectation(rng.standard_normal(1000), 0.0), "agrees"),

@@ -42,7 +42,7 @@ def decision(one: Decision) -> dict[str, Any]:
         "part": one.part,
         "statement": one.words,
         "verdict": one.label,
-        "confirmed": one.as_expected and not one.inconclusive,
+        "confirmed": one.as_expected and not one.inconclusive if one.checks else None,
         "correction": one.but,
         "where": one.where,
         "checks": [{"role": role} | record(result) for role, result in one.checks],

@@ -91,8 +91,8 @@ def statement(one: Decision, page: Page, paint: Paint = plain, unicode: bool = T
     functions = {function.name: function for function in page.functions}
     for role, result in one.checks:
         lines.append("")
-        function = functions.get(result.claim)
-        if function is None:  # a line of the catalogue
+        function = functions.get(result.claim) if "." in result.derivation else None  # not a line of the catalogue
+        if function is None:
             lines.append(paint(f"{result.derivation}: {function_of(result)}", "strong") + paint(f"  [{role}]", "faint"))
         else:
             lines.append(paint(function.name, "strong") + paint(f"  [{role}]", "faint"))

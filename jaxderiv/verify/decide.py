@@ -88,6 +88,8 @@ def _result(check: Check, effort: str, seed: int) -> Result:
             found = [make(*how[:2], **how[2]) for how in _found(check, effort, seed)]
     except InputError as error:
         raise DerivationError(f"{check.name}: {error}") from error
+    except Exception as error:  # the function's own; which of them, and not the verifier's traceback
+        raise DerivationError(f"{check.name}: it raises {type(error).__name__}: {error}") from error
     worst = min(found, key=lambda result: _SEVERITY.index(result.verdict))
     evidence = tuple(one for result in found for one in result.evidence)
     return replace(worst, evidence=evidence, reason="; ".join(r.reason for r in found if r.verdict is worst.verdict))
@@ -190,10 +192,10 @@ def _pasted(check: Check, result: Result) -> Counterexample | None:
 def _attacked(check: Check, function: Callable[..., Any], effort: str, seed: int) -> Finding:
     attack = Attacker(check, function, effort, seed).run()
     numbers = {"instances": attack.instances, "undecided": attack.undecided, "unsupported": attack.unsupported}
-    if attack.least is None or attack.undecided > attack.instances / 2:
+    if attack.least is None or (attack.undecided > 0.5 and not attack.refuted):
         return (
             Verdict.INCONCLUSIVE,
-            f"the margin is not a number at {attack.undecided} of {attack.instances} instances",
+            f"the margin is not a number at {100 * attack.undecided:.0f} % of the instances",
             {},
         )
     least = attack.least
@@ -240,7 +242,7 @@ def _tally(attack: Attack, margin: float) -> str:
         else "with 40 digits"
     )
     known = "in floats" if attack.least.exact is None and not attack.unsupported else known
-    undecided = f", not a number at {attack.undecided}" if attack.undecided else ""
+    undecided = f", {100 * attack.undecided:.1g} % with a part that is not a number" if attack.undecided else ""
     return f"{attack.instances} instances{undecided}; least relative margin {margin:.3g} ({known})"
 
 
@@ -280,6 +282,8 @@ def _computed(check: Check, seed: int) -> Finding:
     numbers = {"margins": margins, "sides": [list(two) for _, *two in sides], "seeded": takes_rng}
     text = "; ".join(f"{smaller:.6g} ≤ {larger:.6g}" for _, smaller, larger in sides[:6])
     evidence = (Evidence("computation", text + ("; ..." if len(sides) > 6 else ""), numbers),)
+    if min(margins) == np.inf:
+        return Verdict.INCONCLUSIVE, "nothing is compared, or zero with zero", {"evidence": evidence}
     if np.isnan(margins).any():
         return Verdict.INCONCLUSIVE, "a computed value is not a number", {"evidence": evidence}
     margin, smaller, larger = min(sides)

@@ -29,10 +29,16 @@ def logit_is_the_link(p: UnitInterval[Array, n]):
     return equal(sigmoid(jnp.log(p / (1 - p))), p)
 
 
+@link.true
+def ends_are_not_reached(z: Real[Array, n]):
+    r"""$0 < \sigma(z) < 1$ at every finite output: decided with 40 digits"""
+    return holds((sigmoid(z) > 0) & (sigmoid(-z) > 0))
+
+
 @link.as_worded
-def ends_are_reached(z: Real[Array, ()]):
-    r"""Some finite output has probability at least 1"""
-    return at_most(1.0, sigmoid(z))
+def the_link_maps_into_the_interval(p: UnitInterval[Array, ()]):
+    r"""The link, $\log \frac{p}{1 - p}$, is at most 1"""
+    return at_most(jnp.log(p / (1 - p)), 1.0)
 
 
 centre = statement(
@@ -73,8 +79,8 @@ open_interval = statement(
 
 @open_interval.true
 def both_are_positive(z: Real[Array, n]):
-    r"""$0 \le \sigma(z)$ and $0 \le 1 - \sigma(z)$; with 40 digits neither is rounded to zero"""
-    return at_most(-sigmoid(z), 0.0), at_most(-sigmoid(-z), 0.0)
+    r"""$0 < \sigma(z)$ and $0 < \sigma(-z) = 1 - \sigma(z)$: decided with 40 digits, where floats have zero"""
+    return holds((sigmoid(z) > 0) & (sigmoid(-z) > 0))
 
 
 @open_interval.true

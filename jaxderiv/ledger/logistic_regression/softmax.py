@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxderiv.catalogue.notation import log_softmax, logsumexp, sigmoid, softmax
-from jaxderiv.domains import Array, K, Positive, Real, Simplex, n
+from jaxderiv.domains import Array, K, Nonnegative, Positive, Real, Simplex, n
 from jaxderiv.theorem import HYP, TRUE, at_most, close, equal, holds, statement
 
 
@@ -111,10 +111,10 @@ def inside(t: Positive[Array, ()]):
     return equal(missed, 2 / (jnp.exp(t) + 2))
 
 
-@triangle.as_worded(at=[{"z": [30.0, 0.0, 0.0]}])
-def a_corner_is_reached(z: Real[Array, 3]):
-    r"""Some finite logits give $P_1 \ge 1$"""
-    return at_most(1.0, softmax(z)[0])
+@triangle.as_worded(at=[{"t": 0.0}])
+def a_corner_is_reached(t: Nonnegative[Array, ()]):
+    r"""A logit that is ahead by 10 or more makes a class certain: $P_1 \ge 1$"""
+    return at_most(1.0, softmax(jnp.stack([10 + t, 0 * t, 0 * t]))[0])
 
 
 loss = statement("C6.32", TRUE, r"For class c the loss is $-z_c + \log \sum_k e^{z_k}$.")
