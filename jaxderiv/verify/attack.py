@@ -196,7 +196,7 @@ class Attacker:
         for name in free:
             u = self.rng.standard_normal((starts, *self.check.domains[name].free_shape(shapes[name])))
             begin[name] = u * spread.reshape(-1, *[1] * (u.ndim - 1))
-        optimiser = optax.adam(optax.cosine_decay_schedule(0.1, _STEPS[self.effort]))
+        optimiser = optax.adam(optax.cosine_decay_schedule(0.2, _STEPS[self.effort]))
 
         def reach(u: Any) -> dict[str, jax.Array]:
             return {name: _reach(self.check.domains[name], x, 1e-4) for name, x in u.items()}
@@ -279,6 +279,8 @@ class Attacker:
         for name, found in edges.items():
             for x in found:
                 yield generic() | {name: x}
+                if type(self.check.domains[name]) is by_name["Real"]:
+                    yield generic() | {name: -x}
         for _ in range(_CORNERS if len(edges) > 1 else 0):
             values = generic()
             yield {n: x if self.rng.random() < 0.3 else found[self.rng.integers(len(found))]
