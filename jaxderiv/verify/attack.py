@@ -330,7 +330,7 @@ class Attacker:
         return best
 
 
-def _reach(domain: Domain, u: jax.Array, nearness: jax.Array | float) -> jax.Array:
+def _reach(domain: Domain, u: Any, nearness: Any) -> jax.Array:
     """The element that free variables stand for; definite matrices come as near to singular ones as is said."""
     if isinstance(domain, by_name["PositiveDefinite"]):
         return domain.from_free(u) - (1 - nearness) * jnp.eye(u.shape[-1])
