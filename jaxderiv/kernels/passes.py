@@ -1,0 +1,242 @@
+r"""Value, gradient, Hessian and Hessian-vector product of a loss of $z = Xw$, with X read once, in blocks of rows.
+
+The loss is
+
+$$L(w) = \sum_i s_i\, \ell(z_i, y_i) \Big/ \sum_i s_i + \frac\lambda2 \|w\|^2,
+\qquad\text{or } \sum_i s_i\, \ell(z_i, y_i) + \frac\lambda2 \|w\|^2 \text{ for the losses that are sums}$$
+
+with weights s of the observations (all one if they are not given). $z_i = x_i^\top w$ is a number, and w of shape
+(d,), or it is a vector of K logits, and w of shape (d, K). With an intercept, w has one row more, the last one, which
+is not penalised. The same code serves every such loss, in float32 and in float64.
+
+What it costs. The gradient reads X from memory once, where two products read it twice: a block stays in the cache for
+the second product. The Hessian's scaled copy of X is a block of rows, where the readable formula writes n by d numbers
+to memory. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The
+residuals stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. The scaled copy is written
+transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the
+blocks on and below the diagonal of the Hessian are computed; the others are their transposes.
+
+Call the methods under `jax.jit`, which is left to the caller so that they become one program with what is around them.
+Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray`` does: make JAX arrays of them once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxderiv.errors import InputError
+
+Symmetric = tuple[jax.Array, ...]  # panels of rows of symmetric matrices, (c, b - a, b), each up to its diagonal block
+
+_CACHE = 2**22  # bytes of X that stay in a cache while it is read twice
+_BLOCK = 2**18  # bytes of a block of more: well within the second level of a cache, with its copy
+_SCALED = 2**14  # entries of a block of which a scaled copy is made
+_FEWEST = 256  # rows of such a block, that its product outweighs the addition of the result to that of earlier blocks
+_ELSEWHERE = 2**26  # entries of a block on an accelerator, where a loop costs more than a large array
+_PANEL = 256  # columns of a matrix for each panel that it is computed in
+_MOST_PANELS = 4
+
+
+class Parts(NamedTuple):
+    """What a pass over X yields; the parts that were not asked for are None."""
+
+    value: jax.Array | None = None
+    gradient: jax.Array | None = None
+    hessian: jax.Array | None = None
+    hvp: jax.Array | None = None
+
+
+class Curvature(NamedTuple):
+    """The Hessian of a sum of losses, as products $F^\\top \\mathrm{diag}(c) F$ and what to make of them.
+
+    Attributes:
+        factors: ``(X, z, y) -> (C, F)``: one product for each row c of C, (c, n), with the same F, (n, k).
+        assembled: ``(products, shape) -> H``: the Hessian from the products, (c, k, k), for w of that shape.
+        sizes: ``shape -> (c, k)``.
+    """
+
+    factors: Callable[..., tuple[jax.Array, jax.Array]]
+    assembled: Callable[[jax.Array, tuple[int, ...]], jax.Array]
+    sizes: Callable[[tuple[int, ...]], tuple[int, int]]
+
+
+class Kernel(NamedTuple):
+    """A loss of $z = Xw$ by its formulas for one observation, each for a batch of n of them.
+
+    Attributes:
+        pointwise: ``(z, y) -> (n,)``.
+        residual: ``(z, y)`` to the derivative in z, of the shape of z.
+        along: ``(z, y, u)`` to the second derivative in z times u, of the shape of z.
+        curvature: the same second derivative, summed over observations into a Hessian in w.
+        mean: whether the loss is a mean over observations, else a sum.
+        several: whether an observation has several logits.
+    """
+
+    pointwise: Callable[..., jax.Array]
+    residual: Callable[..., jax.Array]
+    along: Callable[..., jax.Array]
+    curvature: Curvature
+    mean: bool = True
+    several: bool = False
+
+    def value(self, w, X, y, lam=0.0, **how) -> jax.Array:
+        """$L(w)$, a scalar. Arguments as in `passes`."""
+        return self._only("value", w, X, y, lam, **how)
+
+    def gradient(self, w, X, y, lam=0.0, **how) -> jax.Array:
+        r"""$X^\top (s \odot \ell') / \sum s + \lambda w$, of the shape of w. Arguments as in `passes`."""
+        return self._only("gradient", w, X, y, lam, **how)
+
+    def hessian(self, w, X, y, lam=0.0, **how) -> jax.Array:
+        r"""$X^\top \mathrm{diag}(s \odot \ell'') X / \sum s + \lambda I$, (d, d) or (d, K, d, K). See `passes`."""
+        return self._only("hessian", w, X, y, lam, **how)
+
+    def hvp(self, w, v, X, y, lam=0.0, **how) -> jax.Array:
+        r"""$X^\top (s \odot \ell'' \odot Xv) / \sum s + \lambda v$, of the shape of w. Arguments as in `passes`."""
+        return self._only("hvp", w, X, y, lam, along=v, **how)
+
+    def _only(self, name, w, X, y, lam, **how) -> jax.Array:
+        return getattr(self.passes(w, X, y, lam, want=(name,), **how), name)
+
+    def passes(
+        self,
+        w: jax.Array,
+        X: jax.Array,
+        y: jax.Array,
+        lam: jax.Array | float = 0.0,
+        *,
+        want: tuple[str, ...] = ("value", "gradient", "hessian"),
+        along: jax.Array | None = None,
+        weights: jax.Array | None = None,
+        intercept: bool = False,
+        rows: int | None = None,
+    ) -> Parts:
+        """Several of value, gradient, Hessian and product with a vector, in one pass over X.
+
+        Args:
+            w: (d,), or (d + 1,) with an intercept; (d, K) or (d + 1, K) for K logits. `along` likewise, for "hvp".
+            X: (n, d); y: (n,), or (n, K); weights: (n,), not negative.
+            want: which parts.
+            rows: of a block; by default chosen by size, for a CPU.
+        Raises:
+            InputError: for shapes that do not fit, a part that is not known, or `rows` below 1.
+        """
+        _fitting(w, X, y, weights, along, intercept, want, rows, self.several)
+        n, d = X.shape
+        sizes = self.curvature.sizes(w.shape) if "hessian" in want else None
+        direction = along if along is not None else jnp.zeros_like(w)
+
+        def one(X: jax.Array, y: jax.Array, *s: jax.Array) -> dict[str, Any]:
+            X = jnp.append(X, jnp.ones((len(X), 1), X.dtype), axis=1) if intercept else X
+            z = X @ w
+            weighted = lambda a, axis=0: a * jnp.expand_dims(s[0], [i for i in range(a.ndim) if i != axis]) if s else a
+            found: dict[str, Any] = {}
+            if "value" in want:
+                found["value"] = jnp.sum(weighted(self.pointwise(z, y)))
+            if "gradient" in want:
+                found["gradient"] = _onto_columns(weighted(self.residual(z, y)), X)
+            if "hvp" in want:
+                found["hvp"] = _onto_columns(weighted(self.along(z, y, X @ direction)), X)
+            if "hessian" in want:
+                C, F = self.curvature.factors(X, z, y)
+                found["hessian"] = _products(weighted(C, axis=1), F)
+            return found
+
+        arrays = (X, y) if weights is None else (X, y, weights)
+        total = _over_blocks(one, rows or block_rows(X, sizes), arrays)
+        if sizes is not None:
+            total["hessian"] = self.curvature.assembled(_whole(total["hessian"], *sizes), w.shape)
+        mass = 1 if not self.mean else n if weights is None else jnp.sum(weights)
+        penalised = jnp.ones_like(w).at[d:].set(0)
+        penalty = {
+            "value": lambda: lam / 2 * jnp.sum(penalised * w * w),
+            "gradient": lambda: lam * penalised * w,
+            "hvp": lambda: lam * penalised * direction,
+            "hessian": lambda: lam * jnp.diag(penalised.ravel()).reshape(w.shape * 2),
+        }
+        return Parts(**{name: part / mass + penalty[name]() for name, part in total.items()})
+
+
+def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
+    """The rows of a block by default: all of them, if X fits into the cache, and else so many that a block does.
+
+    Args:
+        X: (n, d).
+        sizes: (c, k) of the Hessian's products, if it is wanted: c scaled copies of k columns. A block has then so many
+            rows that these have 2**14 numbers, but at least 256 or k / 2.
+    """
+    n, d = X.shape
+    row = max(d * X.dtype.itemsize, 1)
+    if jax.default_backend() != "cpu":
+        rows = _ELSEWHERE // max(d, *(sizes or ()), 1)
+    elif sizes is not None:
+        rows = max(_FEWEST, sizes[1] // 2, _SCALED // max(sizes[0] * sizes[1], 1))
+    else:
+        rows = n if n * row <= _CACHE else max(_BLOCK // row, 8)
+    return max(min(n, rows), 1)
+
+
+def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
+    """$X^\\top R$, in a form that is fast on a CPU."""
+    return R @ X if R.ndim == 1 else (jax.lax.optimization_barrier(R.T) @ X).T
+
+
+def _products(C: jax.Array, F: jax.Array) -> Symmetric:
+    """$F^\\top \\mathrm{diag}(c) F$ for each row c of C."""
+    # Without the barrier the transposition becomes part of the product.
+    scaled = jax.lax.optimization_barrier(C[:, None, :] * F.T[None])
+    return tuple(scaled[:, a:b] @ F[:, :b] for a, b in _panels(F.shape[1]))
+
+
+def _panels(width: int) -> Iterator[tuple[int, int]]:
+    count = min(1 + width // _PANEL, _MOST_PANELS)
+    return ((i * width // count, (i + 1) * width // count) for i in range(count))
+
+
+def _whole(panels: Symmetric, count: int, width: int) -> jax.Array:
+    H = jnp.zeros((count, width, width), panels[0].dtype)
+    for (a, b), panel in zip(_panels(width), panels, strict=True):
+        H = H.at[:, a:b, :b].set(panel).at[:, :a, a:b].set(jnp.swapaxes(panel[:, :, :a], 1, 2))
+    return H
+
+
+def _over_blocks(one: Callable[..., Any], rows: int, arrays: tuple[jax.Array, ...]) -> Any:
+    """The sum of what blocks of rows yield; the last one may be shorter."""
+    n = len(arrays[0])
+    full = n // rows
+    if n <= rows:
+        return one(*arrays)
+
+    def step(i: jax.Array, total: Any) -> Any:
+        block = (jax.lax.dynamic_slice_in_dim(a, i * rows, rows) for a in arrays)
+        return jax.tree.map(jnp.add, total, one(*block))
+
+    shapes = jax.eval_shape(one, *(a[:rows] for a in arrays))
+    total = jax.lax.fori_loop(0, full, step, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+    return jax.tree.map(jnp.add, total, one(*(a[full * rows :] for a in arrays))) if n % rows else total
+
+
+def _fitting(w, X, y, weights, along, intercept, want, rows, several) -> None:
+    unknown = [name for name in want if name not in Parts._fields]
+    if unknown or not want:
+        raise InputError(f"want is {want!r}; allowed are {', '.join(Parts._fields)}")
+    if jnp.ndim(X) != 2:
+        raise InputError(f"X has shape {jnp.shape(X)}; it has n rows and d columns")
+    if jnp.ndim(y) != 1 + several:
+        raise InputError(f"y has shape {jnp.shape(y)}; it has n {'rows of K targets' if several else 'entries'}")
+    n, length, classes = len(X), X.shape[1] + bool(intercept), jnp.shape(y)[1:]
+    needed = {"w": (w, (length, *classes)), "y": (y, (n, *classes)), "weights": (weights, (n,)),
+              "along": (along, (length, *classes))}  # fmt: skip
+    for name, (array, shape) in needed.items():
+        if array is not None and jnp.shape(array) != shape:
+            data = f"X of shape {X.shape}" + (f" and y of shape {y.shape}" if several else "")
+            hint = " (the intercept is the last row)" if intercept and name in ("w", "along") else ""
+            raise InputError(f"{name} has shape {jnp.shape(array)}; with {data} it has {shape}{hint}")
+    if ("hvp" in want) != (along is not None):
+        raise InputError("the product with a vector takes the vector: write along=v, and want=('hvp',)")
+    if rows is not None and rows < 1:
+        raise InputError(f"rows is {rows}; a block has at least 1 row")
