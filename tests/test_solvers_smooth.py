@@ -1,0 +1,154 @@
+"""The solver of smooth models: its certificate is true, whichever sample is taken, and bad data are named."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import peers
+from experiments.solvers import smooth
+from experiments.solvers.smooth import solve
+from jaxderiv.catalogue.classification import logistic, softmax
+from jaxderiv.catalogue.regression import huber, poisson
+from jaxderiv.errors import InputError
+
+POINTWISE = {
+    "least squares": lambda z, y: (z - y) ** 2 / 2,
+    "huber": lambda z, y: huber.pointwise(z - y, 1.345),
+    "logistic": logistic.pointwise,
+    "poisson": poisson.pointwise,
+    "softmax": softmax.cross_entropy,
+}
+
+
+def data(model, n=120, d=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    z = X @ rng.standard_normal(d)
+    y = {
+        "logistic": lambda: (rng.random(n) < 1 / (1 + np.exp(-z))).astype(float),
+        "poisson": lambda: rng.poisson(np.exp(z / 2)).astype(float),
+        "softmax": lambda: np.eye(3)[rng.integers(3, size=n)],
+    }.get(model, lambda: z + rng.standard_t(2, size=n))()
+    return X, y
+
+
+def gradient_norm(model, w, X, y, lam, s, intercept):
+    def loss(w):
+        z = X @ w[: X.shape[1]] + (w[-1:] if intercept else 0.0)
+        return s @ POINTWISE[model](z, y) / jnp.sum(s) + lam / 2 * jnp.sum(w[: X.shape[1]] ** 2)
+
+    with jax.numpy_rank_promotion("allow"):
+        return float(jnp.linalg.norm(jax.grad(loss)(w)) / jnp.linalg.norm(jax.grad(loss)(jnp.zeros_like(w))))
+
+
+@pytest.mark.parametrize("rows", [None, 0, 60])
+@pytest.mark.parametrize("model", POINTWISE)
+def test_the_certificate_holds_and_is_true(model, rows):
+    X, y = data(model)
+    s = np.random.default_rng(1).random(len(X))
+    found = solve(model, X, y, 0.01, weights=s, intercept=True, rows=rows)
+    assert found.stopped == "converged"
+    assert found.certificate <= 1e-10
+    assert gradient_norm(model, jnp.asarray(found.params), X, y, 0.01, s, True) <= 2e-10
+
+
+def test_every_sample_finds_the_same_minimum():
+    X, y = data("logistic", 400)
+    points = [solve("logistic", X, y, 0.01, rows=m, tolerance=1e-12).params for m in (0, 50, 400)]
+    assert np.allclose(points, points[0], rtol=1e-9)
+
+
+def test_the_judge_of_the_race_agrees():
+    X, y = data("softmax")
+    found = solve("softmax", X, y, 0.01)
+    given = peers.Data("drawn", X, y, 0.01)
+    assert peers.certificate(found.params, given) <= 2e-10
+    assert peers.certificate(found.params * 1.001, given) > 1e-5
+    assert peers.certificate(found.params[:-1], given) == np.inf
+
+
+def test_a_run_that_ends_early_says_so():
+    X, y = data("logistic")
+    found = solve("logistic", X, y, 0.01, rows=0, limit=3)
+    assert found.stopped == "limit"
+    assert found.certificate > 1e-10
+    assert solve("logistic", X, y, 0.01, tolerance=0.0, limit=99).stopped in ("limit", "stalled")
+
+
+def test_ill_conditioned_columns_cost_no_passes():
+    X, y = data("logistic", 4000, 10)
+    kind = solve("logistic", X, y, 1e-12, rows=1000)
+    unkind = solve("logistic", X * np.logspace(0, -3, 10), y, 1e-12, rows=1000)
+    assert unkind.stopped == "converged"
+    assert unkind.passes <= kind.passes + 10
+
+
+def test_the_cost_model_prints_its_choice_and_the_others():
+    lines = []
+    X, y = data("logistic", 2000, 10)
+    found = solve("logistic", X, y, 0.01, report=lines.append)
+    assert lines[0].startswith(f"chosen  Hessians of {found.choices[0].rows} of 2000 rows")
+    assert [choice.seconds for choice in found.choices] == sorted(choice.seconds for choice in found.choices)
+
+
+def test_what_the_cost_model_takes_follows_the_shape():
+    how = {"loss": smooth._kernel("logistic", 1.345), "intercept": False}
+
+    def taken(n, d):
+        w = jnp.ones(n)
+        shaped = (jax.ShapeDtypeStruct((n, d), float), w, None, 0.01)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(smooth, "_rate", lambda *args, **how: 0.5)
+            patch.setattr(smooth, "_sample", lambda data, m, seed: data)
+            return smooth._choices("logistic", shaped, (d,), 1e-10, how)[0].rows
+
+    assert taken(500, 30) == 500
+    assert 1000 <= taken(200_000, 50) < 200_000
+    assert taken(10_000, 1000) == 0
+
+
+def with_(X, place, value):
+    X = X.copy()
+    X[place] = value
+    return X
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda X, y: solve("probit", X, y), "model is 'probit'; allowed: least squares"),
+        (lambda X, y: solve("logistic", with_(X, (3, 1), np.nan), y, 0.1), r"X\[3, 1\] is not finite"),
+        (lambda X, y: solve("logistic", X, with_(y, 2, np.inf), 0.1), r"y\[2\] is not finite"),
+        (lambda X, y: solve("logistic", X, y[:-1], 0.1), r"y has shape \(119,\) with X of shape \(120, 4\)"),
+        (lambda X, y: solve("logistic", X, 2 * y, 0.1), "logistic regression takes 0 and 1"),
+        (lambda X, y: solve("poisson", X, y - 1, 0.1), "counts"),
+        (lambda X, y: solve("softmax", X, np.ones((120, 3)), 0.1), "one-hot"),
+        (lambda X, y: solve("logistic", X, y, -0.1), "lam is -0.1"),
+        (lambda X, y: solve("logistic", X, y, 0.1, weights=-np.ones(120)), "weights are negative or all zero"),
+        (lambda X, y: solve("logistic", X, y, 0.1, weights=np.zeros(120)), "weights are negative or all zero"),
+        (lambda X, y: solve("logistic", X, y, 0.1, weights=np.ones(3)), r"weights has shape \(3,\)"),
+        (lambda X, y: solve("logistic", X[:, [0, 1, 1]], y), "column 1, column 2 determine one another"),
+        (lambda X, y: solve("logistic", with_(X, (slice(None), 2), 1.0), y, intercept=True), "column 2, the intercept"),
+        (lambda X, y: solve("logistic", X[:3], y[:3]), "many minima"),
+        (lambda X, y: solve("logistic", X, (X[:, 0] > 0).astype(float)), "a direction separates the classes"),
+        (lambda X, y: solve("softmax", X, np.eye(2)[(X[:, 0] > 0).astype(int)]), "a direction separates the classes"),
+    ],
+)
+def test_bad_data_are_named(call, message):
+    with pytest.raises(InputError, match=message):
+        call(*data("logistic"))
+
+
+def test_memory_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(smooth, "_free_memory", lambda: 10)
+    with pytest.raises(InputError, match="rows=0 needs neither"):
+        solve("logistic", *data("logistic"), 0.1)
+
+
+@pytest.mark.parametrize("columns", [[0, 1, 1], [0, 1]])
+def test_with_a_penalty_hard_data_have_their_answer(columns):
+    X, _ = data("logistic")
+    y = (X[:, 0] > 0).astype(float)
+    found = solve("logistic", with_(X[:, columns], (slice(None), 1), 1.0), y, 1e-4)
+    assert found.stopped == "converged"
