@@ -39,20 +39,20 @@ NEVER = np.inf  # seconds of one that did not get there
 
 @dataclass(frozen=True)
 class Config(settings.Config):
-    contests: int = settings.option(11, "how many of the data sets, in the order of the table", quick=4, least=1)
+    contests: int = settings.option(11, "how many of the data sets, in the order of the table", quick=3, least=1)
     percent: float = settings.option(100.0, "size of the drawn data, in percent", quick=1.0, above=0)
     rounds: int = settings.option(5, "rounds of timing", quick=2, least=1)
     patience: float = settings.option(20.0, "seconds that one run of a peer may take", quick=0.2, above=0)
 
 
 class Contest(NamedTuple):
-    """One data set. Rows of the arrays are the targets.
+    """One data set. Rows of the arrays are the contestants, columns the targets.
 
     Attributes:
-        seconds: median by target and contestant; infinite for one that did not get there.
-        slower: by target and contestant: the median over rounds of its time in parts of ours.
-        certificate: by target and contestant, at the last timed run.
-        compiled: seconds by contestant.
+        seconds: median; infinite for one that did not get there.
+        slower: the median over rounds of its time in parts of ours.
+        certificate: at the last timed run; infinite for one that did not get there.
+        compiled: seconds, (contestants,).
     """
 
     name: str
@@ -157,17 +157,17 @@ def contest(data: Data, config: Config, report: script.Report) -> Contest:
             first[j] = max(first[j], time.perf_counter() - begun)
             runs[i, j] = run
         report(j + 1, len(names))
-    seconds = np.full((len(TARGETS), len(names), config.rounds), NEVER)
+    seconds = np.full((len(names), len(TARGETS), config.rounds), NEVER)
     reached = np.full(seconds.shape[:2], np.inf)
     for k in range(config.rounds):
         for (i, j), run in runs.items():
             begun = time.perf_counter()
             w = run()
-            seconds[i, j, k] = time.perf_counter() - begun
-            reached[i, j] = peers.certificate(w, data)
+            seconds[j, i, k] = time.perf_counter() - begun
+            reached[j, i] = peers.certificate(w, data)
     median = np.median(seconds, axis=2)
-    slower = np.median(seconds / seconds[:, :1], axis=2)
-    compiled = np.maximum(first - np.where(np.isfinite(median), median, 0).max(axis=0), 0)
+    slower = np.median(seconds / seconds[:1], axis=2)
+    compiled = np.maximum(first - np.where(np.isfinite(median), median, 0).max(axis=1), 0)
     method = ours(data, TARGETS[1], X).method
     return Contest(data.name, *data.X.shape, method, names, median, slower, reached, compiled)
 
@@ -182,7 +182,7 @@ def run(config: Config, progress: script.Progress = script.no_progress) -> Resul
 
 def fastest(found: Contest, target: int) -> tuple[str, float]:
     """The fastest peer, and its time in parts of ours."""
-    others = found.slower[target, 2:]
+    others = found.slower[2:, target]
     if not len(others):
         return "none", NEVER
     best = int(np.argmin(others))
@@ -195,12 +195,12 @@ def claim(results: Results) -> str:
         where = f"on {found.name}"
         for i, target in enumerate(TARGETS):
             for j, name in enumerate(found.contestants):
-                timed = np.isfinite(found.seconds[i, j])
-                got = found.certificate[i, j] <= target
-                script.require(got or (j > 1 and not timed), f"{where} {name} reaches {target:g}, or is not timed")
-                script.require(not timed or found.seconds[i, j] > 0, f"{where} the time of {name} is positive")
+                timed = np.isfinite(found.seconds[j, i])
+                got = found.certificate[j, i] <= target
+                script.require(got == timed and (timed or j > 1), f"{where} {name} reaches {target:g}, or is not timed")
+                script.require(not timed or found.seconds[j, i] > 0, f"{where} the time of {name} is positive")
         script.require(
-            np.all(np.diff(found.certificate[:, 0]) < 0), f"{where} the tight target is reached more closely"
+            np.all(np.diff(found.certificate[0]) < 0), f"{where} the tight target is reached more closely"
         )
     ratios = [fastest(found, 1)[1] for found in results.contests]
     timed = [ratio for ratio in ratios if np.isfinite(ratio)]
@@ -223,8 +223,8 @@ def table(results: Results) -> str:
         for i, target in enumerate(TARGETS):
             name, ratio = fastest(found, i)
             lines.append(
-                f"{found.name:22} {found.n:8} {found.d:5}  {target:6.0e} {found.seconds[i, 0]:8.4f}s "
-                f"{found.seconds[i, 1]:8.4f}s  {name if np.isfinite(ratio) else 'none':24} {ratio:6.2f}"
+                f"{found.name:22} {found.n:8} {found.d:5}  {target:6.0e} {found.seconds[0, i]:8.4f}s "
+                f"{found.seconds[1, i]:8.4f}s  {name if np.isfinite(ratio) else 'none':24} {ratio:6.2f}"
             )
     if results.absent:
         lines.append(f"not installed: {', '.join(results.absent)} (pip install 'jaxderiv[peers]')")
@@ -237,20 +237,20 @@ def plot(results: Results) -> Figure:
     for i, (target, ax) in enumerate(zip(TARGETS, axes, strict=True)):
         for k, found in enumerate(results.contests):
             for j, name in enumerate(found.contestants):
-                if j > 1 and np.isfinite(found.slower[i, j]):
+                if j > 1 and np.isfinite(found.slower[j, i]):
                     best = name == fastest(found, i)[0]
-                    ax.plot(found.slower[i, j], k, "o" if best else ".", color=ORANGE if best else SKY)
+                    ax.plot(found.slower[j, i], k, "o" if best else ".", color=ORANGE if best else SKY)
                     if best:
-                        ax.annotate(name, (found.slower[i, j], k), (0, 5), textcoords="offset points", fontsize=7)
-            ax.plot(found.slower[i, 1], k, "|", color=BLUE, markersize=11, markeredgewidth=2)
+                        ax.annotate(name, (found.slower[j, i], k), (0, 5), textcoords="offset points", fontsize=7)
+            ax.plot(found.slower[1, i], k, "|", color=BLUE, markersize=11, markeredgewidth=2)
         ax.axvline(1, color=BLACK, linewidth=0.8)
         ax.set_xscale("log")
         ax.set_title(f"certificate at most {target:g}")
+        ax.set_ylabel("data")
         ax.set_xlabel("time in parts of ours (median of rounds)")
     axes[0].set_yticks(
         range(len(results.contests)), [f"{found.name}\n{found.n} x {found.d}" for found in results.contests]
     )
-    axes[0].set_ylabel("data")
     axes[0].invert_yaxis()
     marks = [
         axes[0].plot([], [], mark, color=color, label=label)[0]
