@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jaxderiv
-from jaxderiv import console
+from jaxderiv import compiled, console
 from jaxderiv.errors import InputError
 from jaxderiv.index import LABELS
 
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return UNUSABLE
+    compiled.keep()
     try:
         code = int(options.run(options))
         sys.stdout.flush()
@@ -164,7 +165,8 @@ def _verify(options: argparse.Namespace) -> int:
     parts.append(tables.notes(outcomes, console.paint))
     if options.mutants:
         parts.append(tables.mutants(results, console.paint))
-    parts.append(verdict_of(results, f" in {time.monotonic() - started:.0f} s"))
+    elapsed = time.monotonic() - started
+    parts.append(verdict_of(results, f" in {elapsed:.0f} s ({elapsed / max(len(results), 1):.2f} s each)"))
     print("\n\n".join(part for part in parts if part))
     return _exit_code(outcomes)
 

@@ -10,6 +10,7 @@ import shutil
 from typing import Any
 
 import jaxderiv
+from jaxderiv import compiled
 from jaxderiv.verify.pool import cores
 
 _NEEDED = ("jax", "jaxlib", "numpy", "mpmath", "optax", "matplotlib")
@@ -30,7 +31,7 @@ def diagnose() -> tuple[str, bool]:
         faults, found = _jax()
         rows += [*found, ("mpmath's arithmetic", _arithmetic())]
         missing += faults
-    rows.append(("cores", str(cores())))
+    rows += [("cores", str(cores())), ("compiled programs", compiled.described())]
     hints = _hints(dict(rows))
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:{width}}  {value}" for name, value in rows]

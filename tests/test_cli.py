@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,6 +166,23 @@ def test_the_version(capsys):
 
 def test_the_efforts_are_those_of_the_verifier():
     assert tuple(EFFORTS) == cli.EFFORTS
+
+
+def test_compiled_programs_are_kept_where_doctor_says(tmp_path):
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_COMP", "JAX_PERSISTENT"))}
+
+    def said(*arguments, **where):
+        call = [sys.executable, "-m", "jaxderiv", *arguments]
+        return subprocess.run(call, env={**ours, **where}, capture_output=True, text=True).stdout
+
+    cached = {"XDG_CACHE_HOME": str(tmp_path)}
+    example = str(Path(__file__).parent / "examples" / "mistake.py")
+    assert f"{tmp_path / 'jaxderiv'} (0.0 MB" in said("doctor", **cached)
+    first = said("check", example, **cached)
+    assert any((tmp_path / "jaxderiv").iterdir())
+    assert said("check", example, **cached) == first
+    (tmp_path / "file").write_text("")
+    assert "REFUTED" in said("check", example, XDG_CACHE_HOME=str(tmp_path / "file"))
 
 
 def test_doctor(capsys):

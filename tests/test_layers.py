@@ -16,7 +16,7 @@ PACKAGE = Path(jaxderiv.__file__).parent
 LAYERS = [("errors",), ("domains",), ("derivation",), ("theorem", "attachment"),
           ("catalogue", "index", "metrics", "optimisers", "data"),
           ("ledger",), ("kernels",), ("verify",), ("render",),
-          ("report", "console", "doctor"), ("cli",), ("__main__",)]  # fmt: skip
+          ("report", "console", "compiled"), ("doctor",), ("cli",), ("__main__",)]  # fmt: skip
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 # The package's own file hands out `check` on demand, from near the top.
 FILES = {

@@ -200,9 +200,12 @@ def every_eigenvalue_grows(X: Real[Array, n, d], lam: Positive[Array, ()]):
 
 @ridge.true
 def condition_falls(X: Real[Array, n, d], lam: Positive[Array, ()], more: Positive[Array, ()]):
-    r"""$\kappa(\lambda + \delta) \le \kappa(\lambda)$"""
+    r"""$\kappa(\lambda + \delta) \le \kappa(\lambda)$, multiplied by both denominators: $(\lambda_{\max} + \lambda
+    + \delta)(\lambda_{\min} + \lambda) \le (\lambda_{\max} + \lambda)(\lambda_{\min} + \lambda + \delta)$
+    """
+    # Computed, the smallest eigenvalue of a large X is rounding and may be negative: it must not divide.
     small, large = ridge_spectra(X, jnp.stack([lam, lam + more]))
-    return at_most(large[-1] / large[0], small[-1] / small[0])
+    return at_most(large[-1] * small[0], small[-1] * large[0], scale=large[-1] * small[-1])
 
 
 choice = statement(
