@@ -1,4 +1,4 @@
-"""Compiled programs kept between runs of the command line, so that the second run does not compile what the first did."""
+"""Compiled programs kept between runs of the command line: the second run does not compile what the first did."""
 
 from __future__ import annotations
 
