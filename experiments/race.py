@@ -199,9 +199,7 @@ def claim(results: Results) -> str:
                 got = found.certificate[j, i] <= target
                 script.require(got == timed and (timed or j > 1), f"{where} {name} reaches {target:g}, or is not timed")
                 script.require(not timed or found.seconds[j, i] > 0, f"{where} the time of {name} is positive")
-        script.require(
-            np.all(np.diff(found.certificate[0]) < 0), f"{where} the tight target is reached more closely"
-        )
+        script.require(np.all(np.diff(found.certificate[0]) < 0), f"{where} the tight target is reached more closely")
     ratios = [fastest(found, 1)[1] for found in results.contests]
     timed = [ratio for ratio in ratios if np.isfinite(ratio)]
     if not timed:
