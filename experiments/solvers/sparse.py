@@ -1,0 +1,405 @@
+r"""Paths of the lasso and of the elastic net to a certificate, with few passes over X.
+
+The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw\|^2 + \lambda (\alpha \|w\|_1 +
+\frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. The numbers lam are taken in descending order, each started
+from the solution of the one before.
+
+*Passes.* Columns are screened by the sequential strong rule, for several lam at once, and their Gram matrix grows with
+them. The problems are solved in terms of the Gram matrix alone; then one product checks all columns for those lam, as
+a matrix product that costs little more than the product with one vector. Columns that violate the conditions of
+optimality join, and what is not certified is solved again, from there. Few columns are all taken from the start.
+
+*Solver.* Sweeps of coordinate descent, a compiled loop, settle the support; Newton's step on the support, an exact
+solution where no sign changes, ends it. Sweeps are cheap and always descend; the step makes the certificate as small as
+round-off allows. The factor of the last lam predicts the support of the next one.
+
+The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64.
+
+Source: Tibshirani, Bien, Friedman, Hastie, Simon, Taylor and Tibshirani, *Strong rules for discarding predictors in
+lasso-type problems* (2012); Friedman, Hastie and Tibshirani, *Regularization paths for generalized linear models via
+coordinate descent* (2010), for the sweeps on a Gram matrix; Osborne, Presnell and Turlach, *A new approach to variable
+selection in least squares problems* (2000), for the step to a change of sign.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from scipy.linalg import cho_solve, lapack
+
+from jaxderiv.errors import InputError
+
+ALL = 1000  # columns of which the Gram matrix is computed at once: cheaper than checks of more of them
+TOGETHER = 12  # lam that are checked by one product
+GROWTH = 0.3  # of the working set, that may be added to have more lam checked by one product
+MARGIN = 0.3  # of a step of lam, by which predicted correlations may err
+LEAST = 128  # columns that may be added whatever the working set
+SWEEPS = 8  # of coordinate descent between two Newton steps
+ROUNDS = 30  # of checks for the same lam
+RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
+SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
+MEMORY = 2**33  # bytes of a Gram matrix
+
+
+class Path(NamedTuple):
+    """Solutions for m values of lam, in the order they were given.
+
+    Attributes:
+        params: w, (m, d).
+        certificate: the relative duality gap, (m,).
+        working_set: how many columns the Gram matrix had, (m,).
+        steps: sweeps of coordinate descent and Newton steps, (m,).
+        stopped: "converged", "limit" or "not finite", for each lam.
+    """
+
+    params: np.ndarray
+    certificate: np.ndarray
+    working_set: np.ndarray
+    steps: np.ndarray
+    stopped: tuple[str, ...]
+
+
+class Solution(NamedTuple):
+    """`Path` of a single lam: params is (d,), the others are numbers, and a word."""
+
+    params: np.ndarray
+    certificate: float
+    working_set: int
+    steps: int
+    stopped: str
+
+
+def lam_max(X: Any, y: Any, l1_ratio: float = 1.0) -> float:
+    r"""$\max_j |X_j^\top y| / \alpha$, from which on w = 0 is the solution. InputError as in `elastic_net_path`."""
+    X, y, c = _checked(X, y, l1_ratio)
+    return float(np.abs(c).max()) / l1_ratio
+
+
+def lam_grid(X: Any, y: Any, count: int = 50, ratio: float = 1e-3, l1_ratio: float = 1.0) -> np.ndarray:
+    """So many lam from `lam_max` down to ratio times that, with equal ratios. InputError also for data whose lam_max
+    is 0 (every lam has the solution 0), a count below 1 or a ratio outside of (0, 1).
+    """
+    if not (count >= 1 and 0 < ratio < 1):
+        raise InputError(f"count is {count} and ratio {ratio}; allowed: a count of 1 or more, a ratio in (0, 1)")
+    highest = lam_max(X, y, l1_ratio)
+    if highest == 0:
+        raise InputError("X'y is 0, so that w = 0 solves the problem of every lam; give lams of your own")
+    return highest * np.geomspace(1.0, ratio, count)
+
+
+def elastic_net(X: Any, y: Any, lam: float, l1_ratio: float = 1.0, **how: Any) -> Solution:
+    """`elastic_net_path` of a single lam; arguments and errors as there."""
+    path = elastic_net_path(X, y, [lam], l1_ratio, **how)
+    return Solution(
+        path.params[0], float(path.certificate[0]), int(path.working_set[0]), int(path.steps[0]), path.stopped[0]
+    )
+
+
+def elastic_net_path(
+    X: Any, y: Any, lams: Any, l1_ratio: float = 1.0, tolerance: float = 1e-10, limit: int = 10_000
+) -> Path:
+    """Minimise P for every lam.
+
+    Args:
+        X: (n, d), y: (n,); NumPy or JAX arrays. Columns in sequence in memory (order "F") are read faster.
+        lams: (m,), each above 0, in any order.
+        l1_ratio: in (0, 1].
+        tolerance: on the relative duality gap, above 0; 1e-14 is about what double precision gives.
+        limit: of steps for each lam.
+    Raises:
+        InputError: for shapes that do not fit, numbers that are not finite or not allowed.
+    """
+    lams = np.asarray(lams, dtype=np.float64)
+    _allowed(lams, tolerance, limit)
+    X, y, c = _checked(X, y, l1_ratio)
+    search = _Search(X, y, c, l1_ratio, tolerance, limit)
+    order = np.argsort(-lams, kind="stable")
+    with jax.enable_x64(True):
+        found = search.path(lams[order])
+    back = np.argsort(order)
+    params, certificate, sizes, steps = (np.asarray(part)[back] for part in found)
+    names = ["converged" if gap <= tolerance else "limit" if np.isfinite(gap) else "not finite" for gap in certificate]
+    return Path(params, certificate, sizes, steps, tuple(names))
+
+
+# Arguments ---------------------------------------------------------------------------------------------------------
+def _allowed(lams: np.ndarray, tolerance: float, limit: int) -> None:
+    if lams.ndim != 1 or not lams.size:
+        raise InputError(f"lams has the shape {lams.shape}; allowed: (m,), m >= 1; for one lam write elastic_net")
+    if not (np.isfinite(lams).all() and (lams > 0).all()):
+        came = lams[~(np.isfinite(lams) & (lams > 0))][0]
+        raise InputError(
+            f"a lam is {came}; allowed: finite and above 0; for least squares without a penalty write "
+            'experiments.solvers.smooth.solve("least squares", X, y)'
+        )
+    if not (0 < tolerance < np.inf and limit >= 1):
+        raise InputError(f"tolerance is {tolerance} and limit {limit}; allowed: above 0, and 1 or more")
+
+
+def _checked(X: Any, y: Any, l1_ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """X and y in float64, and X'y."""
+    if not 0 < l1_ratio <= 1:
+        raise InputError(
+            f"l1_ratio is {l1_ratio}; allowed: above 0, 1 at most; for ridge regression write "
+            'experiments.solvers.smooth.solve("least squares", X, y, lam / len(y))'
+        )
+    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if not (X.ndim == 2 and X.size and y.shape == X.shape[:1]):
+        raise InputError(f"X and y have the shapes {X.shape} and {y.shape}; allowed: (n, d) and (n,), n, d >= 1")
+    with np.errstate(all="ignore"):
+        c = y @ X
+    # What is not finite in X or y is not finite in the product, so that the entries of X need no pass of their own.
+    if not np.isfinite(c).all():
+        raise InputError("X and y, or their products, are not finite; allowed: finite numbers, of moderate size")
+    return X, y, c
+
+
+# The path ----------------------------------------------------------------------------------------------------------
+class _State(NamedTuple):
+    """w of the working set and its correlations X_W'(y - Xw)."""
+
+    w: np.ndarray
+    c: np.ndarray
+
+
+class _Search:
+    """The data, the working set and its Gram matrix."""
+
+    def __init__(self, X, y, c, l1_ratio, tolerance, limit):
+        self.X, self.y, self.c, self.l1_ratio = X, y, c, l1_ratio
+        self.tolerance, self.limit = tolerance, limit
+        self.square = float(y @ y)
+        self.columns, self.inside = np.zeros(0, int), np.zeros(X.shape[1], bool)
+        self.part, self.gram = np.zeros((len(X), 0), order="F"), np.zeros((0, 0))
+        self.padded = None
+        self.factor: tuple[np.ndarray, np.ndarray, float] | None = None
+        if X.shape[1] <= ALL:
+            self.grow(np.arange(X.shape[1]))
+
+    def path(self, lams: np.ndarray):
+        m, d = len(lams), self.X.shape[1]
+        params, gaps, sizes, steps = np.zeros((m, d)), np.full(m, np.nan), np.zeros(m, int), np.zeros(m, int)
+        state, before = None, float(np.abs(self.c).max()) / self.l1_ratio
+        c, slope, done = self.c, np.zeros(d), 0
+        # From lam_max on there is nothing to do.
+        while done < m and lams[done] >= before:
+            gaps[done] = self.gap(params[done], c, self.square, self.square, lams[done])
+            done += 1
+        while done < m:
+            end = self.screen(c, slope, before, lams, done)
+            open_, states = list(range(done, end)), {}
+            for _ in range(ROUNDS):
+                for i in open_:
+                    begun = self.fitted(states.get(i, state))
+                    left = self.limit - steps[i]
+                    states[i], taken = self.restricted(begun, lams[i], left)
+                    # The next one starts here, and not from its own last point, which knew fewer columns.
+                    state, steps[i] = states[i], steps[i] + taken
+                C = self.check(open_, states, lams, params, gaps)
+                sizes[open_] = len(self.columns)
+                latest = C[-1]
+                again = [k for k, i in enumerate(open_) if gaps[i] > self.tolerance and steps[i] < self.limit]
+                if not again:
+                    break
+                missed = np.zeros(d, bool)
+                for k in again:
+                    missed |= np.abs(C[k]) > lams[open_[k]] * self.l1_ratio
+                self.grow(np.flatnonzero(missed & ~self.inside))
+                for k in again:
+                    i = open_[k]
+                    states[i] = _State(params[i][self.columns], C[k][self.columns])
+                open_ = [open_[k] for k in again]
+            state = states[end - 1]
+            if lams[end - 1] < before:
+                slope = (c - latest) / (before - lams[end - 1])
+            c, before, done = latest, lams[end - 1], end
+        return params, gaps, sizes, steps
+
+    def screen(self, c, slope, before, lams, done) -> int:
+        """Grow the working set for several lam; returns the first that is left out.
+
+        Correlations are predicted by their last slope, and those join that are within MARGIN times the step of lam.
+        """
+        if self.inside.all():
+            return len(lams)
+        end, bound, joining = done, max(LEAST, int(GROWTH * len(self.columns))), self.columns[:0]
+        while end < min(len(lams), done + TOGETHER):
+            step = before - lams[end]
+            expected = np.abs(c - slope * step)
+            more = np.flatnonzero((expected >= lams[end] * self.l1_ratio - MARGIN * step) & ~self.inside)
+            if end > done and len(more) > bound:
+                break
+            joining, end = np.union1d(joining, more), end + 1
+        self.grow(joining)
+        return end
+
+    def grow(self, joining: np.ndarray) -> None:
+        """Add columns to the working set and to its Gram matrix."""
+        if not len(joining):
+            return
+        m, k = len(self.columns), len(joining)
+        if 8 * (m + k) ** 2 > MEMORY:
+            raise InputError(
+                f"{m + k} columns are in the working set, more than a Gram matrix of {MEMORY >> 30} GiB has; "
+                "give larger lams, or a larger l1_ratio"
+            )
+        new = np.asfortranarray(self.X[:, joining])
+        old, part = self.gram, np.empty((len(new), m + k), order="F")
+        part[:, :m], part[:, m:] = self.part, new
+        capacity = max(256, 1 << (m + k - 1).bit_length())
+        if capacity > len(old):
+            self.gram = np.zeros((capacity, capacity))
+            self.gram[:m, :m] = old[:m, :m]
+        self.gram[m : m + k, : m + k] = new.T @ part
+        self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
+        self.part, self.columns = part, np.append(self.columns, joining)
+        self.inside[joining] = True
+        self.padded = jnp.array(self.gram)
+
+    def fitted(self, state: _State | None) -> _State:
+        """A state in terms of the present working set: columns that have joined have w = 0."""
+        b = self.c[self.columns]
+        if state is None:
+            return _State(np.zeros(len(b)), b)
+        missing = len(b) - len(state.w)
+        if not missing:
+            return state
+        w = np.append(state.w, np.zeros(missing))
+        return _State(w, b - self.gram[: len(b), : len(b)] @ w)
+
+    def check(self, open_, states, lams, params, gaps) -> np.ndarray:
+        """Write the solutions and their certificates, from all columns of the data; returns X'r for each lam."""
+        W = np.array([states[i].w for i in open_])
+        used = np.flatnonzero(W.any(axis=0))
+        residual = self.y - W[:, used] @ self.part[:, used].T
+        C = residual @ self.X
+        for k, i in enumerate(open_):
+            params[i] = 0.0
+            params[i][self.columns] = W[k]
+            r = residual[k]
+            gaps[i] = self.gap(params[i], C[k], float(r @ r), float(self.y @ r), lams[i])
+        return C
+
+    def gap(self, w, c, square, product, lam) -> float:
+        """`certificates.elastic_net_relative_gap` from c = X'r, r'r and y'r."""
+        l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
+        return _gap(w, c, square, product, l1, l2) / (self.square / 2 if self.square > 0 else 1.0)
+
+    def restricted(self, state: _State, lam: float, limit: int) -> tuple[_State, int]:
+        """Minimise over the working set, from the Gram matrix alone; returns the steps taken, too."""
+        l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
+        m, target, steps = len(self.columns), SHARE * self.tolerance, 0
+        b = self.c[self.columns]
+
+        def good(state: _State) -> bool:
+            product = self.square - b @ state.w
+            return not self.gap(state.w, state.c, product - state.c @ state.w, product, lam) > target
+
+        if self.factor is not None:
+            state, steps = self.newton(state, l1, l2, stale=True), 1
+        while steps < limit and not good(state):
+            w, c, taken = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit - steps))
+            state, steps = _State(np.asarray(w)[:m], np.asarray(c)[:m]), steps + int(taken)
+            if steps < limit and not good(state):
+                state, steps = self.newton(state, l1, l2), steps + 1
+        return state, steps
+
+    def pad(self, a: np.ndarray) -> np.ndarray:
+        return np.append(a, np.zeros(len(self.gram) - len(a)))
+
+    def newton(self, state: _State, l1: float, l2: float, stale: bool = False) -> _State:
+        """The exact minimum for the present signs, or, where signs change on the way there, a lower point before."""
+        w, c = state
+        if not stale:
+            self.factorise(np.flatnonzero(w), l2)
+        support, factor, _ = self.factor
+        v = w[support]
+        signs = np.sign(v)
+        if not len(support) or not signs.all():
+            return state
+        step = cho_solve((factor, True), c[support] - l2 * v - l1 * signs, check_finite=False)
+        end = v + step
+        end[np.sign(end) != signs] = 0.0
+        kept = self.moved(state, support, end, l1, l2)
+        if kept is None:
+            # Up to the first change of sign the value is a quadratic, which falls up to its minimum.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                kinks = np.where(v * step < 0, -v / step, np.inf)
+            first = kinks.argmin()
+            end = v + min(kinks[first], 1.0) * step
+            end[first] = 0.0 if kinks[first] <= 1 else end[first]
+            kept = self.moved(state, support, end, l1, l2)
+        return state if kept is None else kept
+
+    def moved(self, state, support, end, l1, l2) -> _State | None:
+        """The state in which the support has the values `end`, if the value of P is not larger there."""
+        m, v = len(self.columns), state.w[support]
+        change = end - v
+        along = np.zeros(m)
+        along[support] = change
+        image = self.gram[:m, :m] @ along
+        slope = -state.c[support] @ change + l1 * (np.abs(end) - np.abs(v)).sum()
+        rise = slope + image[support] @ change / 2 + l2 / 2 * (end @ end - v @ v)
+        if not rise <= 1e-16 * self.square:
+            return None
+        w = state.w.copy()
+        w[support] = end
+        return _State(w, state.c - image)
+
+    def factorise(self, support: np.ndarray, l2: float) -> None:
+        """The Cholesky factor of the support's Gram matrix, unless it is there."""
+        if self.factor is not None and self.factor[2] == l2 and np.array_equal(self.factor[0], support):
+            return
+        block = np.asfortranarray(self.gram[np.ix_(support, support)])
+        diagonal = np.einsum("ii->i", block)
+        diagonal += l2
+        ridge = 0.0
+        while True:
+            diagonal += ridge
+            factor, failed = lapack.dpotrf(block, lower=True, clean=False)
+            if not failed:
+                break
+            ridge = max(100 * ridge, RIDGE * diagonal.mean())
+        self.factor = (support, factor, l2)
+
+
+@jax.jit
+def _sweeps(G, w, c, l1, l2, limit):
+    """Coordinate descent on the columns with w != 0 or |c| > l1, so many times or until nothing changes."""
+    diagonal = jnp.diagonal(G)
+    at = partial(lax.dynamic_index_in_dim, keepdims=False)
+
+    def coordinate(i, state):
+        order, w, c = state
+        j = at(order, i)
+        old, square = at(w, j), at(diagonal, j)
+        u = at(c, j) + square * old
+        new = jnp.sign(u) * jnp.maximum(jnp.abs(u) - l1, 0.0) / (square + l2)
+        return order, lax.dynamic_update_index_in_dim(w, new, j, 0), c - (new - old) * at(G, j)
+
+    def sweep(state):
+        w, c, k, _ = state
+        chosen = ((w != 0) | (jnp.abs(c) > l1)) & (diagonal > 0)
+        order = jnp.nonzero(chosen, size=len(w), fill_value=0)[0]
+        _, new, c = lax.fori_loop(0, chosen.sum(), coordinate, (order, w, c))
+        return new, c, k + 1, (new == w).all()
+
+    w, c, steps, _ = lax.while_loop(lambda s: (s[2] < limit) & ~s[3], sweep, (w, c, jnp.zeros((), int), False))
+    return w, c, steps
+
+
+def _gap(w, c, square, product, l1, l2) -> float:
+    """`certificates.elastic_net_gap`, from c = X'r, r'r and y'r, whose comments say why."""
+    shrunk, squares = c - l2 * w, square + l2 * (w @ w)
+    longest = l1 / max(np.abs(shrunk).max(), np.finfo(float).tiny)
+    scale = np.clip(product / squares if squares > 0 else product, -longest, longest)
+    gap = squares / 2 + l1 * np.abs(w).sum() - (scale * product - scale**2 * squares / 2)
+    if l2 > 0:
+        taken = np.clip(c, -l1, l1)
+        gap = min(gap, np.sum((c - taken - l2 * w) ** 2 / (2 * l2) + l1 * np.abs(w) - taken * w))
+    return max(float(gap), 0.0) if np.isfinite(gap) else float("nan")
