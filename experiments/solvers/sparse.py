@@ -4,9 +4,10 @@ The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw
 \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. The numbers lam are taken in descending order, each started
 from the solution of the one before.
 
-*Passes.* Columns are screened by the sequential strong rule, for several lam at once, and their Gram matrix grows with
-them. The problems are solved in terms of the Gram matrix alone; then one product checks all columns for those lam, as
-a matrix product that costs little more than the product with one vector. Columns that violate the conditions of
+*Passes.* Columns are screened for several lam at once, by a sequential rule that predicts their correlations from the
+last two lam (the strong rule takes the steepest slope possible in place of the last one), and their Gram matrix grows
+with them. The problems are solved in terms of the Gram matrix alone; then one product checks all columns for those lam,
+as a matrix product that costs little more than the product with one vector. Columns that violate the conditions of
 optimality join, and what is not certified is solved again, from there. Few columns are all taken from the start.
 
 *Solver.* Sweeps of coordinate descent, a compiled loop, settle the support; Newton's step on the support, an exact
@@ -30,16 +31,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.linalg import cho_solve, lapack
+from scipy.linalg import cho_solve
 
 from jaxderiv.errors import InputError
 
 ALL = 1000  # columns of which the Gram matrix is computed at once: cheaper than checks of more of them
 TOGETHER = 12  # lam that are checked by one product
-GROWTH = 0.3  # of the working set, that may be added to have more lam checked by one product
-MARGIN = 0.3  # of a step of lam, by which predicted correlations may err
-LEAST = 128  # columns that may be added whatever the working set
-SWEEPS = 8  # of coordinate descent between two Newton steps
+GROWTH = 0.07  # of the working set, that may be added to have more lam checked by one product
+MARGIN = 0.15  # of a step of lam, by which predicted correlations may err
+LEAST = 64  # columns that may be added whatever the working set
+SWEEPS = 2  # of coordinate descent between two Newton steps
+PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
 ROUNDS = 30  # of checks for the same lam
 RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
 SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
@@ -54,7 +56,7 @@ class Path(NamedTuple):
         certificate: the relative duality gap, (m,).
         working_set: how many columns the Gram matrix had, (m,).
         steps: sweeps of coordinate descent and Newton steps, (m,).
-        stopped: "converged", "limit" or "not finite", for each lam.
+        stopped: for each lam "converged"; "limit", of steps or of what round-off allows; or "not finite".
     """
 
     params: np.ndarray
@@ -117,10 +119,9 @@ def elastic_net_path(
     lams = np.asarray(lams, dtype=np.float64)
     _allowed(lams, tolerance, limit)
     X, y, c = _checked(X, y, l1_ratio)
-    search = _Search(X, y, c, l1_ratio, tolerance, limit)
     order = np.argsort(-lams, kind="stable")
     with jax.enable_x64(True):
-        found = search.path(lams[order])
+        found = _Search(X, y, c, l1_ratio, tolerance, limit).path(lams[order])
     back = np.argsort(order)
     params, certificate, sizes, steps = (np.asarray(part)[back] for part in found)
     names = ["converged" if gap <= tolerance else "limit" if np.isfinite(gap) else "not finite" for gap in certificate]
@@ -192,32 +193,40 @@ class _Search:
             done += 1
         while done < m:
             end = self.screen(c, slope, before, lams, done)
-            open_, states = list(range(done, end)), {}
+            states: dict[int, _State] = {}
+            rows: dict[int, np.ndarray] = {}
+            open_, known = list(range(done, end)), np.inf
             for _ in range(ROUNDS):
                 for i in open_:
                     begun = self.fitted(states.get(i, state))
                     left = self.limit - steps[i]
                     states[i], taken = self.restricted(begun, lams[i], left)
-                    # The next one starts here, and not from its own last point, which knew fewer columns.
+                    # The next one starts here, in later rounds from its own last point.
                     state, steps[i] = states[i], steps[i] + taken
                 C = self.check(open_, states, lams, params, gaps)
                 sizes[open_] = len(self.columns)
-                latest = C[-1]
+                rows.update(zip(open_, C, strict=True))
                 again = [k for k, i in enumerate(open_) if gaps[i] > self.tolerance and steps[i] < self.limit]
                 if not again:
                     break
-                missed = np.zeros(d, bool)
+                missed, worst = np.zeros(d, bool), max(gaps[i] for i in open_)
                 for k in again:
                     missed |= np.abs(C[k]) > lams[open_[k]] * self.l1_ratio
-                self.grow(np.flatnonzero(missed & ~self.inside))
+                missed &= ~self.inside
+                if not (missed.any() or worst < known):
+                    break
+                known = worst
+                self.grow(np.flatnonzero(missed))
                 for k in again:
                     i = open_[k]
                     states[i] = _State(params[i][self.columns], C[k][self.columns])
                 open_ = [open_[k] for k in again]
             state = states[end - 1]
+            if end - done > 1:
+                c, before = rows[end - 2], lams[end - 2]
             if lams[end - 1] < before:
-                slope = (c - latest) / (before - lams[end - 1])
-            c, before, done = latest, lams[end - 1], end
+                slope = (c - rows[end - 1]) / (before - lams[end - 1])
+            c, before, done = rows[end - 1], lams[end - 1], end
         return params, gaps, sizes, steps
 
     def screen(self, c, slope, before, lams, done) -> int:
@@ -248,18 +257,23 @@ class _Search:
                 f"{m + k} columns are in the working set, more than a Gram matrix of {MEMORY >> 30} GiB has; "
                 "give larger lams, or a larger l1_ratio"
             )
-        new = np.asfortranarray(self.X[:, joining])
-        old, part = self.gram, np.empty((len(new), m + k), order="F")
-        part[:, :m], part[:, m:] = self.part, new
+        if k == self.X.shape[1]:
+            new = part = self.X
+        else:
+            new, part = self.X[:, joining], np.empty((len(self.X), m + k), order="F")
+            part[:, :m], part[:, m:] = self.part, new
+            new = part[:, m:]
+        old = self.gram
         capacity = max(256, 1 << (m + k - 1).bit_length())
         if capacity > len(old):
-            self.gram = np.zeros((capacity, capacity))
+            self.gram = _aligned(capacity)
             self.gram[:m, :m] = old[:m, :m]
         self.gram[m : m + k, : m + k] = new.T @ part
         self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
         self.part, self.columns = part, np.append(self.columns, joining)
         self.inside[joining] = True
-        self.padded = jnp.array(self.gram)
+        # The same memory where JAX runs on the CPU. The array made of it before is not used any more.
+        self.padded = jax.device_put(self.gram, may_alias=True)
 
     def fitted(self, state: _State | None) -> _State:
         """A state in terms of the present working set: columns that have joined have w = 0."""
@@ -296,17 +310,23 @@ class _Search:
         m, target, steps = len(self.columns), SHARE * self.tolerance, 0
         b = self.c[self.columns]
 
-        def good(state: _State) -> bool:
+        def gap(state: _State) -> float:
             product = self.square - b @ state.w
-            return not self.gap(state.w, state.c, product - state.c @ state.w, product, lam) > target
+            return self.gap(state.w, state.c, product - state.c @ state.w, product, lam)
 
         if self.factor is not None:
             state, steps = self.newton(state, l1, l2, stale=True), 1
-        while steps < limit and not good(state):
+        least, since = gap(state), 0
+        present = least
+        while steps < limit and present > target and since < PATIENCE:
             w, c, taken = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit - steps))
             state, steps = _State(np.asarray(w)[:m], np.asarray(c)[:m]), steps + int(taken)
-            if steps < limit and not good(state):
+            present = gap(state)
+            if steps < limit and present > target:
                 state, steps = self.newton(state, l1, l2), steps + 1
+                present = gap(state)
+            since = 0 if present < least else since + 1
+            least = min(least, present)
         return state, steps
 
     def pad(self, a: np.ndarray) -> np.ndarray:
@@ -317,12 +337,13 @@ class _Search:
         w, c = state
         if not stale:
             self.factorise(np.flatnonzero(w), l2)
+        assert self.factor is not None
         support, factor, _ = self.factor
         v = w[support]
         signs = np.sign(v)
         if not len(support) or not signs.all():
             return state
-        step = cho_solve((factor, True), c[support] - l2 * v - l1 * signs, check_finite=False)
+        step = cho_solve((factor, False), c[support] - l2 * v - l1 * signs, check_finite=False)
         end = v + step
         end[np.sign(end) != signs] = 0.0
         kept = self.moved(state, support, end, l1, l2)
@@ -355,16 +376,13 @@ class _Search:
         """The Cholesky factor of the support's Gram matrix, unless it is there."""
         if self.factor is not None and self.factor[2] == l2 and np.array_equal(self.factor[0], support):
             return
-        block = np.asfortranarray(self.gram[np.ix_(support, support)])
+        block = self.gram[np.ix_(support, support)]
         diagonal = np.einsum("ii->i", block)
         diagonal += l2
-        ridge = 0.0
-        while True:
+        ridge = RIDGE * diagonal.mean()
+        while (factor := _cholesky(block)) is None:
             diagonal += ridge
-            factor, failed = lapack.dpotrf(block, lower=True, clean=False)
-            if not failed:
-                break
-            ridge = max(100 * ridge, RIDGE * diagonal.mean())
+            ridge *= 100
         self.factor = (support, factor, l2)
 
 
@@ -393,11 +411,26 @@ def _sweeps(G, w, c, l1, l2, limit):
     return w, c, steps
 
 
+def _cholesky(A: np.ndarray) -> np.ndarray | None:
+    """The upper factor, if there is one. NumPy's: the threads of SciPy's own BLAS would wait for those of NumPy's."""
+    try:
+        return np.linalg.cholesky(A).T
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _aligned(capacity: int) -> np.ndarray:
+    """Zeros, (capacity, capacity), which begin where JAX takes an array without a copy."""
+    memory = np.zeros(capacity**2 + 8)
+    first = -memory.ctypes.data % 64 // 8
+    return memory[first : first + capacity**2].reshape(capacity, capacity)
+
+
 def _gap(w, c, square, product, l1, l2) -> float:
     """`certificates.elastic_net_gap`, from c = X'r, r'r and y'r, whose comments say why."""
     shrunk, squares = c - l2 * w, square + l2 * (w @ w)
-    longest = l1 / max(np.abs(shrunk).max(), np.finfo(float).tiny)
-    scale = np.clip(product / squares if squares > 0 else product, -longest, longest)
+    scale, highest = product / squares if squares > 0 else 0.0, np.abs(shrunk).max(initial=0.0)
+    scale = scale if abs(scale) * highest <= l1 else np.sign(scale) * l1 / highest
     gap = squares / 2 + l1 * np.abs(w).sum() - (scale * product - scale**2 * squares / 2)
     if l2 > 0:
         taken = np.clip(c, -l1, l1)
