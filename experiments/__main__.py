@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from experiments import page, script
 from experiments.settings import Config, configured, parser_of
+from jaxderiv import compiled
 from jaxderiv.errors import InputError
 
 
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv[0] in known:
         return script.main(importlib.import_module(f"experiments.{argv[0]}"), argv[1:])
     if argv[0] == "fit":
+        compiled.keep()
         return importlib.import_module("experiments.fit").main(argv[1:])
     if "--all" in argv:
         return _run_all(known, [word for word in argv if word != "--all"])

@@ -41,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return UNUSABLE
-    compiled.keep()
     try:
+        if options.command != "list":  # which compiles nothing
+            compiled.keep()
         code = int(options.run(options))
         sys.stdout.flush()
         return code

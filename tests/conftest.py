@@ -3,16 +3,33 @@
 The settings hold for the whole process, so that shared fixtures trace under them too. A test that calls code
 which needs JAX's ordinary promotion (optax's adam and lbfgs) is marked `lenient_promotion`; a fixture wider
 than one test enters `jax.numpy_dtype_promotion("standard")` itself.
+
+Nearly all of a test's time is the compilation of programs that run once, so LLVM does not optimise them; a test of what
+optimised code makes of floating point is marked `optimised`. Commands that tests start run as for a user.
+
+Compiled programs are kept for the run, since its workers, and the commands that tests start, compile many of the same;
+in a new folder that goes with the run, so that nothing is taken over from another one and nothing is left among the
+user's.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("NPROC", "1")  # as the workers of `jaxderiv.verify.pool` have it, for the same reason
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits the folder
+    kept = tempfile.mkdtemp(prefix="jaxderiv-tests-")
+    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = kept
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # for the reason that jaxderiv.compiled gives
 
 import jax
 import pytest
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -26,3 +43,12 @@ def promotion(request):
         jax.numpy_rank_promotion("allow" if lenient else "raise"),
     ):
         yield
+
+
+@pytest.fixture(autouse=True)
+def optimisation(request):
+    """None, or the usual one for a test marked `optimised`; programs that were compiled the other way are forgotten."""
+    none = request.node.get_closest_marker("optimised") is None
+    if jax.config.read("jax_disable_most_optimizations") != none:
+        jax.config.update("jax_disable_most_optimizations", none)
+        jax.clear_caches()

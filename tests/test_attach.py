@@ -36,44 +36,47 @@ def test_derivatives_are_those_of_the_loss(name):
     derivation, args = point(name)
     loss, positions = jaxderiv.attach(name), tuple(range(len(derivation.parameters)))
     agree(loss(*args), derivation.loss(*args))
-    agree(jax.grad(loss, positions)(*args), jax.grad(derivation.loss, positions)(*args))
-    agree(jax.hessian(loss, positions)(*args), jax.hessian(derivation.loss, positions)(*args))
-    reverse = jax.jacrev(jax.jacrev(loss, positions), positions)
-    agree(reverse(*args), jax.hessian(derivation.loss, positions)(*args))
+    at_once = lambda f: jax.jit(f)(*args)  # one program to compile instead of one for each of its operations
+    agree(at_once(jax.grad(loss, positions)), at_once(jax.grad(derivation.loss, positions)))
+    expected = at_once(jax.hessian(derivation.loss, positions))
+    agree(at_once(jax.hessian(loss, positions)), expected)
+    agree(at_once(jax.jacrev(jax.jacrev(loss, positions), positions)), expected)
 
 
 @pytest.mark.parametrize("name", ["classification/logistic", "regression/poisson", "networks/tanh_softmax"])
 def test_third_derivatives_products_batches_and_data(name):
     derivation, args = point(name)
     loss = jaxderiv.attach(name)
-    third = lambda f: jax.jacfwd(jax.hessian(f))
-    agree(third(loss)(*args), third(derivation.loss)(*args))
-    v = jnp.ones_like(args[0])
-    product = lambda f: jax.jvp(lambda w: jax.grad(f)(w, *args[1:]), (args[0],), (v,))[1]
-    agree(product(loss), product(derivation.loss))
     of_data = len(args) - 2  # an array of data, which every one of these has
-    agree(jax.grad(loss, of_data)(*args), jax.grad(derivation.loss, of_data)(*args))
-    mixed = lambda f: jax.jacfwd(jax.grad(f), of_data)(*args)
-    agree(mixed(loss), mixed(derivation.loss))
+    product = lambda f: lambda w, *rest: jax.jvp(lambda w: jax.grad(f)(w, *rest), (w,), (jnp.ones_like(w),))[1]
+    for derivative in (
+        lambda f: jax.jacfwd(jax.hessian(f)),
+        product,
+        lambda f: jax.grad(f, of_data),
+        lambda f: jax.jacfwd(jax.grad(f), of_data),
+    ):
+        agree(*(jax.jit(derivative(f))(*args) for f in (loss, derivation.loss)))
     batch = jnp.stack([args[0], 2 * args[0]])
-    alone = lambda f: [jax.hessian(f)(w, *args[1:]) for w in batch]
     together = jax.jit(jax.vmap(jax.hessian(loss), in_axes=(0, *[None] * (len(args) - 1))))(batch, *args[1:])
-    agree(list(together), alone(derivation.loss))
+    alone = jax.jit(jax.hessian(derivation.loss))
+    agree(list(together), [alone(w, *args[1:]) for w in batch])
 
 
 def test_the_formulas_are_what_is_used():
     derivation, args = point("classification/logistic")
+    hessian = lambda f: jax.jit(jax.hessian(f))(*args)
+    expected = hessian(derivation.loss)
     tripled = {name: (lambda f: lambda *a: 3 * f(*a))(f) for name, f in derivation.formulas.items()}
     for name, f in derivation.formulas.items():
         tripled[name].__signature__ = inspect.signature(f)
     wrong = dataclasses.replace(derivation, formulas=derivation.formulas | {"gradient": tripled["gradient"]})
-    agree(jax.grad(jaxderiv.attach(wrong))(*args), 3 * jax.grad(derivation.loss)(*args))
-    agree(jax.hessian(jaxderiv.attach(wrong))(*args), jax.hessian(derivation.loss)(*args))
+    agree(jax.jit(jax.grad(jaxderiv.attach(wrong)))(*args), 3 * jax.grad(derivation.loss)(*args))
+    agree(hessian(jaxderiv.attach(wrong)), expected)
     wrong = dataclasses.replace(derivation, formulas=derivation.formulas | {"hvp": tripled["hvp"]})
-    agree(jax.hessian(jaxderiv.attach(wrong))(*args), 3 * jax.hessian(derivation.loss)(*args))
+    agree(hessian(jaxderiv.attach(wrong)), 3 * expected)
     without = {name: f for name, f in derivation.formulas.items() if name != "hvp"} | {"hessian": tripled["hessian"]}
     wrong = dataclasses.replace(derivation, formulas=without)
-    agree(jax.hessian(jaxderiv.attach(wrong))(*args), 3 * jax.hessian(derivation.loss)(*args))
+    agree(hessian(jaxderiv.attach(wrong)), 3 * expected)
 
 
 def test_a_gradient_alone_is_enough():

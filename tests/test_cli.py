@@ -11,11 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import jaxderiv
-from jaxderiv import cli, console
+from jaxderiv import cli, compiled, console
 from jaxderiv.errors import InputError
 from jaxderiv.index import find, read_page
 from jaxderiv.render import page
@@ -172,17 +173,57 @@ def test_compiled_programs_are_kept_where_doctor_says(tmp_path):
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_COMP", "JAX_PERSISTENT"))}
 
     def said(*arguments, **where):
-        call = [sys.executable, "-m", "jaxderiv", *arguments]
-        return subprocess.run(call, env={**ours, **where}, capture_output=True, text=True).stdout
+        call = [sys.executable, "-m", "jaxderiv", *map(str, arguments)]
+        done = subprocess.run(call, env={**ours, **where}, capture_output=True, text=True)
+        assert done.stderr == ""
+        return done.stdout
 
     cached = {"XDG_CACHE_HOME": str(tmp_path)}
-    example = str(Path(__file__).parent / "examples" / "mistake.py")
-    assert f"{tmp_path / 'jaxderiv'} (0.0 MB" in said("doctor", **cached)
+    example = Path(__file__).parent / "examples" / "mistake.py"
+    place = said("doctor", **cached).partition("compiled programs")[2].split()[0]
+    (folder,) = (tmp_path / "jaxderiv").iterdir()
+    assert place == str(folder)
     first = said("check", example, **cached)
-    assert any((tmp_path / "jaxderiv").iterdir())
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert kept
     assert said("check", example, **cached) == first
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == kept  # taken back, not made anew
     (tmp_path / "file").write_text("")
     assert "REFUTED" in said("check", example, XDG_CACHE_HOME=str(tmp_path / "file"))
+
+
+def test_where_programs_are_kept_is_said_also_where_it_cannot_be(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
+    assert compiled.described().startswith(f"{tmp_path / 'mine'} (cannot be made")
+    (tmp_path / "mine").mkdir()
+    assert compiled.described().startswith(f"{tmp_path / 'mine'} (0.0 MB of at most 500")
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    assert "cannot be written: programs are compiled anew" in compiled.described()
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
+    assert compiled.described().startswith("not kept")
+
+
+def test_kept_programs_stay_below_a_bound_and_nobody_elses_are_touched(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiled, "MOST", 1000)
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, os.environ[name])  # which `keep` sets: to be as before afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(jax.config, "update", lambda *setting: None)
+    ours, theirs = compiled.place(), tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir(parents=True)
+        for age in range(12):
+            path = folder / f"{age}-cache"
+            path.write_bytes(b"x" * 100)
+            os.utime(path, (time.time() - 1000 * age,) * 2)
+        (folder / "interrupted").touch()
+        os.utime(folder / "interrupted", (0, 0))
+    compiled.keep()
+    assert {path.name for path in ours.iterdir()} == {f"{age}-cache" for age in range(5)}
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(theirs))
+    compiled.keep()
+    assert len(list(theirs.iterdir())) == 13
 
 
 def test_doctor(capsys):

@@ -24,6 +24,8 @@ CATALOGUE = [
 ]
 QUICK = ("classification/logistic", "regression/weighted_least_squares")
 
+pytestmark = pytest.mark.optimised
+
 
 # The functions -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", function_errors.NAMES)
