@@ -1,4 +1,4 @@
-r"""Value, gradient, Hessian and Hessian-vector product of a loss of $z = Xw$, with X read once, in blocks of rows.
+r"""Value, gradient, Hessian and Hessian-vector product of a loss of $z = Xw$, in one program, without a copy of X.
 
 The loss is
 
@@ -9,9 +9,10 @@ with weights s of the observations (all one if they are not given). $z_i = x_i^\
 (d,), or it is a vector of K logits, and w of shape (d, K). With an intercept, w has one row more, the last one, which
 is not penalised. The same code serves every such loss, in float32 and in float64.
 
-What it costs. The gradient reads X from memory once, where two products read it twice: a block stays in the cache for
-the second product. The Hessian's scaled copy of X is a block of rows, where the readable formula writes n by d numbers
-to memory. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The
+What it costs. The gradient is two products with X. Blocks of rows, which a second product would find in the cache, are
+slower: XLA copies each block, and a loop over blocks too small to share runs on one core. The Hessian needs blocks: its
+scaled copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient
+come with it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The
 residuals stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. The scaled copy is written
 transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the
 blocks on and below the diagonal of the Hessian are computed; the others are their transposes.
@@ -32,10 +33,10 @@ from jaxderiv.errors import InputError
 
 Symmetric = tuple[jax.Array, ...]  # panels of rows of symmetric matrices, (c, b - a, b), each up to its diagonal block
 
-_CACHE = 2**22  # bytes of X that stay in a cache while it is read twice
-_BLOCK = 2**18  # bytes of a block of more: well within the second level of a cache, with its copy
-_SCALED = 2**14  # entries of a block of which a scaled copy is made
-_FEWEST = 256  # rows of such a block, that its product outweighs the addition of the result to that of earlier blocks
+_NARROW = 64  # columns, from which on a product of matrices is shared by the cores
+_SCALED = 2**14  # entries of the scaled copies of a block: well within the first levels of a core's cache
+_SCALED_SHARED = 2**18  # where the cores share it: the more work, the less they wait for one another
+_FEWEST = 256  # rows of a block, that its product outweighs the addition of the result to that of earlier blocks
 _ELSEWHERE = 2**26  # entries of a block on an accelerator, where a loop costs more than a large array
 _PANEL = 256  # columns of a matrix for each panel that it is computed in
 _MOST_PANELS = 4
@@ -115,7 +116,7 @@ class Kernel(NamedTuple):
         intercept: bool = False,
         rows: int | None = None,
     ) -> Parts:
-        """Several of value, gradient, Hessian and product with a vector, in one pass over X.
+        """Several of value, gradient, Hessian and product with a vector, which share their products with X.
 
         Args:
             w: (d,), or (d + 1,) with an intercept; (d, K) or (d + 1, K) for K logits. `along` likewise, for "hvp".
@@ -131,18 +132,26 @@ class Kernel(NamedTuple):
         direction = along if along is not None else jnp.zeros_like(w)
 
         def one(X: jax.Array, y: jax.Array, *s: jax.Array) -> dict[str, Any]:
-            X = jnp.append(X, jnp.ones((len(X), 1), X.dtype), axis=1) if intercept else X
-            z = X @ w
+            # A column of ones would be a copy of X.
+            def logits(u: jax.Array) -> jax.Array:
+                return X @ u[:d] + u[d:] if intercept else X @ u
+
+            def onto_columns(R: jax.Array) -> jax.Array:
+                product = _onto_columns(R, X)
+                return jnp.concatenate([product, jnp.sum(R, axis=0)[None]]) if intercept else product
+
+            z = logits(w)
             weighted = lambda a, axis=0: a * jnp.expand_dims(s[0], [i for i in range(a.ndim) if i != axis]) if s else a
             found: dict[str, Any] = {}
             if "value" in want:
                 found["value"] = jnp.sum(weighted(self.pointwise(z, y)))
             if "gradient" in want:
-                found["gradient"] = _onto_columns(weighted(self.residual(z, y)), X)
+                found["gradient"] = onto_columns(weighted(self.residual(z, y)))
             if "hvp" in want:
-                found["hvp"] = _onto_columns(weighted(self.along(z, y, X @ direction)), X)
+                found["hvp"] = onto_columns(weighted(self.along(z, y, logits(direction))))
             if "hessian" in want:
-                C, F = self.curvature.factors(X, z, y)
+                full = jnp.append(X, jnp.ones((len(X), 1), X.dtype), axis=1) if intercept else X
+                C, F = self.curvature.factors(full, z, y)
                 found["hessian"] = _products(weighted(C, axis=1), F)
             return found
 
@@ -162,22 +171,21 @@ class Kernel(NamedTuple):
 
 
 def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
-    """The rows of a block by default: all of them, if X fits into the cache, and else so many that a block does.
+    """The rows of a block by default: all of them, unless the Hessian is wanted.
 
     Args:
         X: (n, d).
-        sizes: (c, k) of the Hessian's products, if it is wanted: c scaled copies of k columns. A block has then so many
-            rows that these have 2**14 numbers, but at least 256 or k / 2.
+        sizes: (c, k) of the Hessian's products, if it is wanted: c scaled copies of k columns. On a CPU a block has so
+            many rows that these have 2**14 numbers, 2**18 for k >= 64, but at least 256 or k / 2.
     """
-    n, d = X.shape
-    row = max(d * X.dtype.itemsize, 1)
+    if sizes is None:
+        return max(len(X), 1)
+    c, k = sizes
     if jax.default_backend() != "cpu":
-        rows = _ELSEWHERE // max(d, *(sizes or ()), 1)
-    elif sizes is not None:
-        rows = max(_FEWEST, sizes[1] // 2, _SCALED // max(sizes[0] * sizes[1], 1))
+        rows = _ELSEWHERE // max(X.shape[1], k, 1)
     else:
-        rows = n if n * row <= _CACHE else max(_BLOCK // row, 8)
-    return max(min(n, rows), 1)
+        rows = max(_FEWEST, k // 2, (_SCALED if k < _NARROW else _SCALED_SHARED) // max(c * k, 1))
+    return max(min(len(X), rows), 1)
 
 
 def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
