@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import peers
+from experiments.peers import smooth as peers
 from experiments.solvers import smooth
+from experiments.solvers.arrays import on_device
 from experiments.solvers.smooth import solve
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, poisson
@@ -62,7 +63,7 @@ def test_every_sample_finds_the_same_minimum():
 def test_the_judge_of_the_race_agrees():
     X, y = data("softmax")
     found = solve("softmax", X, y, 0.01)
-    given = peers.Data("drawn", X, y, 0.01)
+    given = peers.Data("drawn", X, y, 0.01, model="softmax")
     assert peers.certificate(found.params, given) <= 2e-10
     assert peers.certificate(found.params * 1.001, given) > 1e-5
     assert peers.certificate(found.params[:-1], given) == np.inf
@@ -82,6 +83,38 @@ def test_ill_conditioned_columns_cost_no_passes():
     unkind = solve("logistic", X * np.logspace(0, -3, 10), y, 1e-12, rows=1000)
     assert unkind.stopped == "converged"
     assert unkind.passes <= kind.passes + 10
+
+
+def test_columns_that_single_precision_cannot_tell_apart_are_told_apart(monkeypatch):
+    X, y = data("logistic", 2000, 80)
+    X[:, 1] = X[:, 0] + 1e-5 * X[:, 1]
+    how = {"rows": 2000, "tolerance": 1e-9}
+    found = solve("logistic", X, y, 1e-12, **how)
+    assert found.stopped == "converged"
+    assert found.passes < 10
+    monkeypatch.setattr(smooth, "DETERMINED", -1.0)
+    assert solve("logistic", X, y, 1e-12, **how).passes > 2 * found.passes
+
+
+def test_a_first_sample_is_used_where_it_pays(monkeypatch):
+    X, y = data("logistic", 1000, 5)
+    monkeypatch.setattr(smooth, "WORTH", 0.0)
+    assert smooth._sizes(1000, 5, "logistic") == (125, 1000)
+    found = solve("logistic", X, y, 0.01, rows=1000)
+    assert found.stopped == "converged"
+    assert found.passes < 10
+
+
+@pytest.mark.parametrize("shape", [(30, 4), (2**18, 5), (2**21,)])
+def test_arrays_come_to_the_device_as_they_are(shape):
+    a = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for given in (a, np.asfortranarray(a), a[::-1]):
+        there = on_device(given)
+        assert there.dtype == float
+        assert np.array_equal(there, given)
+    a[:] = 0.0
+    assert np.any(np.asarray(there) != 0)
+    assert on_device(there) is there
 
 
 def test_the_cost_model_prints_its_choice_and_the_others():

@@ -3,13 +3,14 @@ r"""Smooth generalised linear models to a certificate, by a method that a cost m
 The objective is a mean, $F(w) = \sum_i s_i \ell(x_i^\top w, y_i) / \sum_i s_i + \frac\lambda2 \|w\|^2$, for least
 squares, Huber, logistic, Poisson and softmax regression; an intercept, the last row of w, is not penalised.
 
-There is one method with one number. Newton's method runs on a sample of m rows, which is cheap, and ends where the
-sample cannot tell any more. From there L-BFGS runs on all rows, each step one pass over X, in the metric of the
-sample's last Hessian. With m = n that is Newton's method whose last steps are quasi-Newton steps; with m = 0 it is
-L-BFGS. In between the spectrum of the preconditioned Hessian is within $(1 \pm \sqrt{D/m})^2$ for rows of equal
-leverage, whatever the conditioning of the data, so that each pass gains about a factor $\sqrt{m/D}$ (Avron, Maymounkov
-and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled Newton
-methods*, 2015).
+There is one method with one number. Newton's method runs on a sample of m rows, begun on an eighth of them, which is
+cheap, and ends where the sample cannot tell any more. It is done in single precision unless columns nearly determine
+one another. From there L-BFGS runs on all rows in double precision, each step one evaluation of the gradient, in the
+metric of the sample's last Hessian. With m = n that is Newton's method whose last steps are quasi-Newton steps; with
+m = 0 it is L-BFGS. In between the spectrum of the preconditioned Hessian is within $(1 \pm \sqrt{D/m})^2$ for rows of
+equal leverage, whatever the conditioning of the data, so that each pass gains about a factor $\sqrt{m/D}$ (Avron,
+Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled
+Newton methods*, 2015).
 
 The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data after the run. With a penalty
 $F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
@@ -30,6 +31,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve, cholesky
 
 from experiments import fit_existence
+from experiments.solvers.arrays import on_device
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, mean_squared_error, poisson
 from jaxderiv.errors import InputError
@@ -39,11 +41,21 @@ from jaxderiv.kernels.passes import Kernel
 MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logistic, "poisson": poisson,
           "softmax": softmax}  # fmt: skip
 
-# The machine of the cost model: what experiments/derivative_cost.py measures on two cores. Only ratios matter.
-FLOPS, BYTES, CALL = 4e10, 8e9, 2e-4  # per second, per second, seconds for each step besides
-NEWTON_STEPS = 6  # on a sample, of a loss that is not quadratic
+# The machine of the cost model, per second: two cores, as measured. Only ratios matter.
+FLOPS = 3e11  # operations of a Hessian's product, in single precision
+ENTRIES = 4e8  # of X, what the Hessian's scaled copy and small products are limited by
+BYTES = 3e10  # read
+LOGITS = 1.3e8  # of which a pass takes exponentials
+FACTORED = 3e10  # operations of a Cholesky factor
+CALL = 1e-4  # seconds for each step besides
+NEWTON_STEPS = (5, 2)  # on the first sample and on all m rows, of a loss that is not quadratic
+SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
+FIRST = 8  # times fewer rows in the first sample
+WORTH = 4e8  # operations of a Hessian, from which on a first sample is worth the time to compile for its shape
 CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
 COARSE = 1e-3  # relative gradient norm at which Newton's method hands over
+DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
+PROBE = 0.02  # seconds expected, from which on it pays to ask how fast L-BFGS is without a sample
 MEMORY = 10  # pairs that L-BFGS remembers
 PROBED = 12  # steps of conjugate gradients that tell how fast L-BFGS will be
 RIDGE = 1e-13  # of the mean of the Hessian's diagonal, added to its diagonal where it may be singular
@@ -124,7 +136,7 @@ def solve(
         loss = _kernel(model, delta)
         shape = (X.shape[1] + intercept, *y.shape[1:])
         how: dict[str, Any] = {"loss": loss, "intercept": intercept}
-        data = (X, y, s, jnp.float64(lam))
+        data = (X, y, s, np.float64(lam))
         choices = (
             _choices(model, data, shape, max(tolerance, 1e-16), how)
             if rows is None
@@ -133,21 +145,18 @@ def solve(
         m = min(choices[0].rows, len(X))
         _said(X, m, shape)
         report(_in_words(choices, len(X)))
-        zero = jnp.zeros(shape)
-        begun, first, _ = _evaluated(zero, *data, **how)
-        size = float(jnp.linalg.norm(first))
-        scale = size if size > 0 else 1.0
-        w, factor = zero, None
+        here = _evaluated(np.zeros(shape), *data, **how)
+        size = float(jnp.linalg.norm(here.gradient))
+        scale, factor = size if size > 0 else 1.0, None
         if m:
-            part = data if m == len(X) else _sample(data, m, seed)
-            w, factor = _newton(zero, *part, jnp.float64(COARSE * scale), **how)
+            w, factor = _on_samples(data, m, shape, COARSE * scale, seed, model, how)
+            there = _evaluated(w, *data, **how)
             # A sample may have no minimum where all the rows have one.
-            w = w if _evaluated(w, *data, **how)[0] < begun else zero
+            here = there if there.value < here.value else here
         if start is not None:
-            w = jnp.asarray(start, dtype=float).reshape(shape)
-        w, passes, short = _quasi_newton(w, factor, *data, jnp.float64(tolerance * scale), limit, **how)
-        value, gradient, _ = _evaluated(w, *data, **how)
-        certificate = float(jnp.linalg.norm(gradient)) / scale
+            here = _evaluated(np.asarray(start, dtype=float).reshape(shape), *data, **how)
+        here, passes, short = _quasi_newton(here, factor, *data, np.float64(tolerance * scale), limit, **how)
+        w, value, certificate = here.w, float(here.value), float(jnp.linalg.norm(here.gradient)) / scale
         if not (np.isfinite(certificate) and np.isfinite(value)):
             stopped = "not finite"
         elif certificate <= tolerance:
@@ -156,7 +165,7 @@ def solve(
             stopped = "stalled" if short else "limit"
         if lam == 0 and model in ("logistic", "softmax"):
             _has_minimum(data, w, certificate * scale, intercept)
-        return Solution(np.asarray(w), float(value), certificate, int(passes) + 2, stopped, choices)
+        return Solution(np.asarray(w), value, certificate, int(passes) + 1 + (m > 0), stopped, choices)
 
 
 # The cost model ----------------------------------------------------------------------------------------------------
@@ -164,23 +173,33 @@ def _choices(model, data, shape, tolerance, how) -> tuple[Choice, ...]:
     """Samples of n, n/2, n/4 ... rows, and of none if the others are dear; the cheapest first."""
     n, d = data[0].shape
     D, K = math.prod(shape), math.prod(shape[1:])
-    once = max(n * d * 8 / BYTES, 4 * n * d * K / FLOPS) + CALL
-    steps = 1 if model == "least squares" else NEWTON_STEPS
+    once = 2 * n * d * 8 / BYTES + 4 * n * d * K / FLOPS + n * K / LOGITS + CALL
     products = max(1, K * (K - 1) // 2)
 
+    def hessian(m: int) -> float:
+        return m * d * (1 / ENTRIES + 2 * products * d / FLOPS) + D**3 / 3 / FACTORED + CALL
+
     def of(m: int) -> Choice:
-        missed = math.sqrt(D / m * (1 - m / n)) + (CHANGE if steps > 1 else 1e-8)
+        quadratic = model == "least squares"
+        missed = math.sqrt(D / m * (1 - m / n)) + (1e-8 if quadratic else CHANGE)
         passes = math.log(tolerance) / math.log(min(missed, 0.98)) + 2
-        newton = steps * (products * m * d * (d + 1) / FLOPS + D**3 / 3 / FLOPS + CALL)
-        return Choice(m, passes, newton + passes * (once + D * D * 2 / FLOPS))
+        steps = (1,) if quadratic else NEWTON_STEPS
+        newton = sum(k * hessian(rows) for k, rows in zip(steps, _sizes(m, D, model), strict=False))
+        return Choice(m, passes, newton + passes * (once + 2 * D * D * 8 / BYTES))
 
     sizes = [m for m in (n >> i for i in range(n.bit_length())) if m >= 4 * D] or [n]
     found = [of(m) for m in sizes]
-    if min(choice.seconds for choice in found) > 0.05:
-        rate = min(float(_rate(jnp.zeros(shape), *_sample(data, min(n, max(2048, 2 * d)), 0), **how)), 0.99)
+    if min(choice.seconds for choice in found) > PROBE:
+        rate = min(float(_rate(np.zeros(shape), *_sample(data, min(n, max(2048, 2 * d)), 0), **how)), 0.99)
         passes = math.log(tolerance) / math.log(rate) + 2
         found.append(Choice(0, passes, passes * once))
     return tuple(sorted(found, key=lambda choice: choice.seconds))
+
+
+def _sizes(m: int, D: int, model: str) -> tuple[int, ...]:
+    """Rows of the samples that Newton's method runs on."""
+    worth = model != "least squares" and m >= 4 * D * FIRST and m * D**2 >= WORTH
+    return (m // FIRST, m) if worth else (m,)
 
 
 def _in_words(choices: tuple[Choice, ...], n: int) -> str:
@@ -221,43 +240,65 @@ class _Here(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept", "want"))
-def _evaluated(w, X, y, s, lam, *, loss, intercept, want=("value", "gradient")):
-    parts = loss.passes(w, X, y, lam, want=want, weights=s, intercept=intercept)
-    return parts.value, parts.gradient, parts.hessian
+def _evaluated(w, X, y, s, lam, *, loss, intercept, want=("value", "gradient")) -> _Here:
+    parts = loss.passes(w.astype(X.dtype), X, y, lam.astype(X.dtype), want=want, weights=s, intercept=intercept)
+    value, gradient, hessian = (
+        None if part is None else part.astype(float) for part in (parts.value, parts.gradient, parts.hessian)
+    )
+    return _Here(w, value, gradient, hessian)
+
+
+def _on_samples(data, m, shape, bound, seed, model, how):
+    """The end of Newton's method on m rows, and the Cholesky factor of the Hessian there."""
+    D = math.prod(shape)
+    for dtype in (np.float32, np.float64) if m * D**2 >= SINGLE else (np.float64,):
+        w = np.zeros(shape)
+        for rows in _sizes(m, D, model):
+            w, factor, left = _newton(w, *_sample(data, rows, seed, dtype), np.float64(bound), **how)
+        if left > DETERMINED:
+            break
+    return w, factor
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
 def _newton(w, X, y, s, lam, bound, *, loss, intercept):
-    """The point at which the gradient norm is at most the bound, and the Cholesky factor of the Hessian there."""
+    """The point at which the gradient norm is at most the bound, the Cholesky factor of the Hessian there, and what
+    part of its own square the columns before it leave of a column, the least.
+    """
     want = ("value", "gradient", "hessian")
-    evaluate = lambda w: _Here(w, *_evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, want=want))
+    evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, want=want)
     direction = lambda here, _: -_solved(_factor(here.hessian), here.gradient)
-    here, *_ = _descent(evaluate, direction, lambda memory, *_: memory, (), w, bound, 30)
-    return here.w, _factor(here.hessian)
+    rounding = max(10 * float(jnp.finfo(X.dtype).eps), ROUNDING)
+    here, *_ = _descent(evaluate, direction, lambda memory, *_: memory, (), evaluate(w), bound, 30, rounding)
+    factor = _factor(here.hessian)
+    left = jnp.min(jnp.diagonal(factor) ** 2 / jnp.sum(factor**2, axis=1))
+    return here.w, factor, jnp.where(jnp.isfinite(left), left, 0.0)
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
-def _quasi_newton(w, factor, X, y, s, lam, bound, limit, *, loss, intercept):
-    """The last point, the passes, and whether no step was short enough."""
-    evaluate = lambda w: _Here(w, *_evaluated(w, X, y, s, lam, loss=loss, intercept=intercept))
+def _quasi_newton(here, factor, X, y, s, lam, bound, limit, *, loss, intercept):
+    """Where it ends, the passes, and whether no step was short enough."""
+    evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept)
     metric: Callable
     if factor is None:
-        gradient = loss.gradient(w, X, y, lam, weights=s, intercept=intercept)
-        curved = jnp.vdot(gradient, loss.hvp(w, gradient, X, y, lam, weights=s, intercept=intercept))
+        gradient = here.gradient
+        curved = jnp.vdot(gradient, loss.hvp(here.w, gradient, X, y, lam, weights=s, intercept=intercept))
         inverse = jnp.vdot(gradient, gradient) / jnp.where(curved > 0, curved, 1.0)
         metric = lambda q, scale: jnp.where(scale > 0, scale, inverse) * q
     else:
         metric = lambda q, _: _solved(factor, q)
-    empty = (jnp.zeros((MEMORY, *w.shape)), jnp.zeros((MEMORY, *w.shape)), jnp.zeros(MEMORY))
+    shape = here.w.shape
+    empty = (jnp.zeros((MEMORY, *shape)), jnp.zeros((MEMORY, *shape)), jnp.zeros(MEMORY))
     direction = lambda here, memory: -_two_loops(here.gradient, memory, metric)
-    here, passes, shrunk = _descent(evaluate, direction, _remembered, empty, w, bound, limit)
-    return here.w, passes, shrunk <= SHORTEST
+    here, passes, shrunk = _descent(evaluate, direction, _remembered, empty, here, bound, limit, ROUNDING)
+    return here, passes, shrunk <= SHORTEST
 
 
 SHORTEST = 2.0**-40  # part of a step below which there is nothing to be gained
+ROUNDING = 1e-12  # relative, of a value in double precision
 
 
-def _descent(evaluate, direction, remember, memory, w, bound, limit):
+def _descent(evaluate, direction, remember, memory, here, bound, limit, rounding):
     """Steps along a direction, halved until the loss decreases enough; each turn evaluates once.
 
     Where the loss cannot resolve a decrease any more, the slope along the step tells (Hager and Zhang, 2005).
@@ -273,7 +314,7 @@ def _descent(evaluate, direction, remember, memory, w, bound, limit):
         there = evaluate(here.w + length * along)
         slope = jnp.vdot(here.gradient, along)
         lower = there.value <= here.value + 1e-4 * length * slope
-        level = there.value <= here.value + 1e-12 * jnp.abs(here.value)
+        level = there.value <= here.value + rounding * jnp.abs(here.value)
         level &= jnp.abs(jnp.vdot(there.gradient, along)) <= 0.9 * jnp.abs(slope)
 
         def step():
@@ -282,7 +323,6 @@ def _descent(evaluate, direction, remember, memory, w, bound, limit):
 
         return jax.lax.cond(lower | level, step, lambda: (here, memory, along, length / 2, turns + 1))
 
-    here = evaluate(w)
     begun = (here, memory, direction(here, memory), jnp.ones(()), jnp.ones((), int))
     here, _, _, length, turns = jax.lax.while_loop(going, turn, begun)
     return here, turns, length
@@ -334,12 +374,20 @@ def _kernel(model: str, delta: float) -> Kernel:
     return made._replace(mean=True)
 
 
-def _sample(data, m: int, seed: int):
-    """m of the rows, of those with weight."""
+def _sample(data, m: int, seed: int, dtype=np.float64):
+    """m of the rows, of those with weight, in that precision."""
     X, y, s, lam = data
+    if s is None and m == len(X) and X.dtype == dtype:
+        return data
     usable = np.arange(len(X)) if s is None else np.flatnonzero(np.asarray(s) > 0)
     chosen = np.sort(np.random.default_rng(seed).choice(usable, min(m, len(usable)), replace=False))
-    return X[chosen], y[chosen], None if s is None else s[chosen], lam
+    rows = slice(None) if len(chosen) == len(X) else chosen
+
+    def taken(a):
+        # On a CPU NumPy reads the memory of JAX, and takes rows of it faster.
+        return a[rows].astype(dtype) if jax.default_backend() != "cpu" else on_device(np.asarray(a)[rows], dtype)
+
+    return taken(X), taken(y), None if s is None else taken(s), lam
 
 
 def _checked(model, X, y, weights, lam, delta, tolerance, limit):
@@ -361,8 +409,8 @@ def _checked(model, X, y, weights, lam, delta, tolerance, limit):
         raise InputError(f"y has shape {np.shape(y)} with X of shape {np.shape(X)}; for {model} it has {what}")
     if weights is not None and np.shape(weights) != (len(X),):
         raise InputError(f"weights has shape {np.shape(weights)}; with X of shape {np.shape(X)} it has {(len(X),)}")
-    X, y = jnp.asarray(X, dtype=float), jnp.asarray(y, dtype=float)
-    s = None if weights is None else jnp.asarray(weights, dtype=float)
+    X, y = on_device(X), on_device(y)
+    s = None if weights is None else on_device(weights)
     for name, array in (("X", X), ("y", y), ("weights", s)):
         # A sum that is finite has no summand that is not; only then each entry has to be looked at.
         if array is not None and not jnp.isfinite(jnp.sum(array)) and not (finite := jnp.isfinite(array)).all():

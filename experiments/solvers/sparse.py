@@ -44,6 +44,7 @@ SWEEPS = 2  # of coordinate descent between two Newton steps
 PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
 ROUNDS = 30  # of checks for the same lam
 RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
+CHANGES = 0.05  # of a support, for which its factor is not made anew
 SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
 MEMORY = 2**33  # bytes of a Gram matrix
 
@@ -55,7 +56,7 @@ class Path(NamedTuple):
         params: w, (m, d).
         certificate: the relative duality gap, (m,).
         working_set: how many columns the Gram matrix had, (m,).
-        steps: sweeps of coordinate descent and Newton steps, (m,).
+        steps: sweeps of coordinate descent and Newton steps, (m,); of the logistic loss proximal Newton steps.
         stopped: for each lam "converged"; "limit", of steps or of what round-off allows; or "not finite".
     """
 
@@ -86,20 +87,12 @@ def lam_grid(X: Any, y: Any, count: int = 50, ratio: float = 1e-3, l1_ratio: flo
     """So many lam from `lam_max` down to ratio times that, with equal ratios. InputError also for data whose lam_max
     is 0 (every lam has the solution 0), a count below 1 or a ratio outside of (0, 1).
     """
-    if not (count >= 1 and 0 < ratio < 1):
-        raise InputError(f"count is {count} and ratio {ratio}; allowed: a count of 1 or more, a ratio in (0, 1)")
-    highest = lam_max(X, y, l1_ratio)
-    if highest == 0:
-        raise InputError("X'y is 0, so that w = 0 solves the problem of every lam; give lams of your own")
-    return highest * np.geomspace(1.0, ratio, count)
+    return _grid(lam_max(X, y, l1_ratio), count, ratio, "X'y")
 
 
 def elastic_net(X: Any, y: Any, lam: float, l1_ratio: float = 1.0, **how: Any) -> Solution:
     """`elastic_net_path` of a single lam; arguments and errors as there."""
-    path = elastic_net_path(X, y, [lam], l1_ratio, **how)
-    return Solution(
-        path.params[0], float(path.certificate[0]), int(path.working_set[0]), int(path.steps[0]), path.stopped[0]
-    )
+    return _single(elastic_net_path(X, y, [lam], l1_ratio, **how))
 
 
 def elastic_net_path(
@@ -119,45 +112,56 @@ def elastic_net_path(
     lams = np.asarray(lams, dtype=np.float64)
     _allowed(lams, tolerance, limit)
     X, y, c = _checked(X, y, l1_ratio)
-    order = np.argsort(-lams, kind="stable")
     with jax.enable_x64(True):
-        found = _Search(X, y, c, l1_ratio, tolerance, limit).path(lams[order])
-    back = np.argsort(order)
-    params, certificate, sizes, steps = (np.asarray(part)[back] for part in found)
-    names = ["converged" if gap <= tolerance else "limit" if np.isfinite(gap) else "not finite" for gap in certificate]
-    return Path(params, certificate, sizes, steps, tuple(names))
+        return _Search(X, y, c, l1_ratio, tolerance, limit).in_order(lams)
 
 
 # Arguments ---------------------------------------------------------------------------------------------------------
-def _allowed(lams: np.ndarray, tolerance: float, limit: int) -> None:
+def _allowed(lams: np.ndarray, tolerance: float, limit: int, model="least squares", single="elastic_net") -> None:
     if lams.ndim != 1 or not lams.size:
-        raise InputError(f"lams has the shape {lams.shape}; allowed: (m,), m >= 1; for one lam write elastic_net")
+        raise InputError(f"lams has the shape {lams.shape}; allowed: (m,), m >= 1; for one lam write {single}")
     if not (np.isfinite(lams).all() and (lams > 0).all()):
         came = lams[~(np.isfinite(lams) & (lams > 0))][0]
         raise InputError(
-            f"a lam is {came}; allowed: finite and above 0; for least squares without a penalty write "
-            'experiments.solvers.smooth.solve("least squares", X, y)'
+            f"a lam is {came}; allowed: finite and above 0; for a fit without a penalty write "
+            f'experiments.solvers.smooth.solve("{model}", X, y)'
         )
     if not (0 < tolerance < np.inf and limit >= 1):
         raise InputError(f"tolerance is {tolerance} and limit {limit}; allowed: above 0, and 1 or more")
 
 
-def _checked(X: Any, y: Any, l1_ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """X and y in float64, and X'y."""
+def _checked(
+    X: Any, y: Any, l1_ratio: float, ridge: str = '"least squares", X, y, lam / len(y)', centre: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """X and y in float64, and X'(y - centre). Arguments of `smooth.solve` name the same fit with a ridge penalty."""
     if not 0 < l1_ratio <= 1:
         raise InputError(
-            f"l1_ratio is {l1_ratio}; allowed: above 0, 1 at most; for ridge regression write "
-            'experiments.solvers.smooth.solve("least squares", X, y, lam / len(y))'
+            f"l1_ratio is {l1_ratio}; allowed: above 0, 1 at most; for a ridge penalty write "
+            f"experiments.solvers.smooth.solve({ridge})"
         )
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if not (X.ndim == 2 and X.size and y.shape == X.shape[:1]):
         raise InputError(f"X and y have the shapes {X.shape} and {y.shape}; allowed: (n, d) and (n,), n, d >= 1")
     with np.errstate(all="ignore"):
-        c = y @ X
+        c = (y - centre) @ X
     # What is not finite in X or y is not finite in the product, so that the entries of X need no pass of their own.
     if not np.isfinite(c).all():
         raise InputError("X and y, or their products, are not finite; allowed: finite numbers, of moderate size")
     return X, y, c
+
+
+def _grid(highest: float, count: int, ratio: float, product: str) -> np.ndarray:
+    if not (count >= 1 and 0 < ratio < 1):
+        raise InputError(f"count is {count} and ratio {ratio}; allowed: a count of 1 or more, a ratio in (0, 1)")
+    if highest == 0:
+        raise InputError(f"{product} is 0, so that w = 0 solves the problem of every lam; give lams of your own")
+    return highest * np.geomspace(1.0, ratio, count)
+
+
+def _single(path: Path) -> Solution:
+    return Solution(
+        path.params[0], float(path.certificate[0]), int(path.working_set[0]), int(path.steps[0]), path.stopped[0]
+    )
 
 
 # The path ----------------------------------------------------------------------------------------------------------
@@ -168,19 +172,47 @@ class _State(NamedTuple):
     c: np.ndarray
 
 
-class _Search:
-    """The data, the working set and its Gram matrix."""
+class _Screened:
+    """A path by screened columns: the working set, its Gram matrix, and exact steps of a quadratic on a support.
+
+    A loss adds what is not implemented here. Its states are in terms of the working set.
+    """
+
+    unit: float  # of values, for what round-off allows
 
     def __init__(self, X, y, c, l1_ratio, tolerance, limit):
         self.X, self.y, self.c, self.l1_ratio = X, y, c, l1_ratio
         self.tolerance, self.limit = tolerance, limit
-        self.square = float(y @ y)
         self.columns, self.inside = np.zeros(0, int), np.zeros(X.shape[1], bool)
         self.part, self.gram = np.zeros((len(X), 0), order="F"), np.zeros((0, 0))
         self.padded = None
         self.factor: tuple[np.ndarray, np.ndarray, float] | None = None
-        if X.shape[1] <= ALL:
-            self.grow(np.arange(X.shape[1]))
+        self.support = self.columns  # of the last exact step
+
+    def improve(self, open_: list[int], states: dict[int, Any], state, lams, steps) -> None:
+        """Write states of the open lam, from those that are there or, in their place, from `state`; count the steps."""
+        raise NotImplementedError
+
+    def check(self, open_: list[int], states: dict[int, Any], lams, params, gaps) -> np.ndarray:
+        """Write the solutions and their certificates, from all columns of the data; returns X'r for each lam."""
+        raise NotImplementedError
+
+    def refitted(self, state: Any, c: np.ndarray) -> Any:
+        """A state in terms of the present working set, with correlations c from the data."""
+        raise NotImplementedError
+
+    def gap_at_zero(self, lam: float) -> float:
+        raise NotImplementedError
+
+    def in_order(self, lams: np.ndarray) -> Path:
+        """The solutions in the order of the lams."""
+        order = np.argsort(-lams, kind="stable")
+        back = np.argsort(order)
+        params, gaps, sizes, steps = (np.asarray(part)[back] for part in self.path(lams[order]))
+        names = [
+            "converged" if gap <= self.tolerance else "limit" if np.isfinite(gap) else "not finite" for gap in gaps
+        ]
+        return Path(params, gaps, sizes, steps, tuple(names))
 
     def path(self, lams: np.ndarray):
         m, d = len(lams), self.X.shape[1]
@@ -189,20 +221,15 @@ class _Search:
         c, slope, done = self.c, np.zeros(d), 0
         # From lam_max on there is nothing to do.
         while done < m and lams[done] >= before:
-            gaps[done] = self.gap(params[done], c, self.square, self.square, lams[done])
+            gaps[done] = self.gap_at_zero(lams[done])
             done += 1
         while done < m:
             end = self.screen(c, slope, before, lams, done)
-            states: dict[int, _State] = {}
+            states: dict[int, Any] = {}
             rows: dict[int, np.ndarray] = {}
             open_, known = list(range(done, end)), np.inf
             for _ in range(ROUNDS):
-                for i in open_:
-                    begun = self.fitted(states.get(i, state))
-                    left = self.limit - steps[i]
-                    states[i], taken = self.restricted(begun, lams[i], left)
-                    # The next one starts here, in later rounds from its own last point.
-                    state, steps[i] = states[i], steps[i] + taken
+                self.improve(open_, states, state, lams, steps)
                 C = self.check(open_, states, lams, params, gaps)
                 sizes[open_] = len(self.columns)
                 rows.update(zip(open_, C, strict=True))
@@ -219,7 +246,7 @@ class _Search:
                 self.grow(np.flatnonzero(missed))
                 for k in again:
                     i = open_[k]
-                    states[i] = _State(params[i][self.columns], C[k][self.columns])
+                    states[i] = self.refitted(states[i], C[k][self.columns])
                 open_ = [open_[k] for k in again]
             state = states[end - 1]
             if end - done > 1:
@@ -268,12 +295,118 @@ class _Search:
         if capacity > len(old):
             self.gram = _aligned(capacity)
             self.gram[:m, :m] = old[:m, :m]
-        self.gram[m : m + k, : m + k] = new.T @ part
+        self.gram[m : m + k, : m + k] = self.weighted(new).T @ part
         self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
         self.part, self.columns = part, np.append(self.columns, joining)
         self.inside[joining] = True
         # The same memory where JAX runs on the CPU. The array made of it before is not used any more.
         self.padded = jax.device_put(self.gram, may_alias=True)
+
+    def weighted(self, new: np.ndarray) -> np.ndarray:
+        """Columns times the weights of the Gram matrix."""
+        return new
+
+    def pad(self, a: np.ndarray) -> np.ndarray:
+        return np.append(a, np.zeros(len(self.gram) - len(a)))
+
+    def newton(self, state: _State, l1: float, l2: float, stale: bool = False) -> _State:
+        """The exact minimum for the present signs, or, where signs change on the way there, a lower point before."""
+        w, c = state
+        support = self.support if stale else np.flatnonzero(w)
+        v = w[support]
+        signs = np.sign(v)
+        if not len(support) or not signs.all():
+            return state
+        step = self.solved(support, c[support] - l2 * v - l1 * signs, l2, stale)
+        end = v + step
+        end[np.sign(end) != signs] = 0.0
+        kept = self.moved(state, support, end, l1, l2)
+        if kept is None:
+            # Up to the first change of sign the value is a quadratic, which falls up to its minimum.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                kinks = np.where(v * step < 0, -v / step, np.inf)
+            first = kinks.argmin()
+            end = v + min(kinks[first], 1.0) * step
+            end[first] = 0.0 if kinks[first] <= 1 else end[first]
+            kept = self.moved(state, support, end, l1, l2)
+        return state if kept is None else kept
+
+    def moved(self, state, support, end, l1, l2) -> _State | None:
+        """The state in which the support has the values `end`, if the value of P is not larger there."""
+        m, v = len(self.columns), state.w[support]
+        change = end - v
+        along = np.zeros(m)
+        along[support] = change
+        image = self.gram[:m, :m] @ along
+        slope = -state.c[support] @ change + l1 * (np.abs(end) - np.abs(v)).sum()
+        rise = slope + image[support] @ change / 2 + l2 / 2 * (end @ end - v @ v)
+        if not rise <= 1e-16 * self.unit:
+            return None
+        w = state.w.copy()
+        w[support] = end
+        return _State(w, state.c - image)
+
+    def solved(self, support: np.ndarray, b: np.ndarray, l2: float, stale: bool) -> np.ndarray:
+        """x of A x = b for the support's Gram matrix plus l2, A; by the factor of a support that differs in few columns
+        if there is one, or by a new one.
+        """
+        self.support = support
+        if self.factor is not None and (stale or self.factor[2] == l2):
+            base, factor, _ = self.factor
+            gone, new = np.flatnonzero(~np.isin(base, support)), np.flatnonzero(~np.isin(support, base))
+            k, m = len(gone) + len(new), len(base)
+            if not k:
+                return cho_solve((factor, False), b, check_finite=False)
+            if k <= CHANGES * m:
+                # Bordered: new rows and columns, and a multiplier for each entry of x that has to be 0.
+                border = np.zeros((m, k + 1), order="F")
+                border[:, : len(new)] = self.gram[np.ix_(base, support[new])]
+                border[gone, np.arange(len(new), k)] = 1.0
+                old = np.flatnonzero(np.isin(support, base))
+                border[np.searchsorted(base, support[old]), k] = b[old]
+                inner = cho_solve((factor, False), border, check_finite=False)
+                corner = np.zeros((k, k + 1))
+                corner[: len(new), : len(new)] = self.gram[np.ix_(support[new], support[new])] + l2 * np.eye(len(new))
+                corner[: len(new), k] = b[new]
+                corner -= border[:, :k].T @ inner
+                try:
+                    ends = np.linalg.solve(corner[:, :k], corner[:, k])
+                except np.linalg.LinAlgError:
+                    ends = np.full(k, np.nan)
+                if np.isfinite(ends).all():
+                    x = np.empty(len(support))
+                    x[new] = ends[: len(new)]
+                    x[old] = (inner[:, k] - inner[:, :k] @ ends)[np.searchsorted(base, support[old])]
+                    return x
+        self.factor = (support, self.factored(self.gram[np.ix_(support, support)], l2), l2)
+        return cho_solve((self.factor[1], False), b, check_finite=False)
+
+    def factored(self, block: np.ndarray, l2: float) -> np.ndarray:
+        """The upper Cholesky factor of block + l2, of what is near where that is singular; the block is overwritten."""
+        diagonal = np.einsum("ii->i", block)
+        diagonal += l2
+        ridge = RIDGE * diagonal.mean()
+        while (factor := _cholesky(block)) is None:
+            diagonal += ridge
+            ridge *= 100
+        return factor
+
+
+class _Search(_Screened):
+    """The problem of least squares."""
+
+    def __init__(self, X, y, *how):
+        super().__init__(X, y, *how)
+        self.unit = self.square = float(y @ y)
+        if X.shape[1] <= ALL:
+            self.grow(np.arange(X.shape[1]))
+
+    def improve(self, open_, states, state, lams, steps) -> None:
+        for i in open_:
+            begun = self.fitted(states.get(i, state))
+            states[i], taken = self.restricted(begun, lams[i], self.limit - steps[i])
+            # The next one starts here, in later rounds from its own last point.
+            state, steps[i] = states[i], steps[i] + taken
 
     def fitted(self, state: _State | None) -> _State:
         """A state in terms of the present working set: columns that have joined have w = 0."""
@@ -286,8 +419,10 @@ class _Search:
         w = np.append(state.w, np.zeros(missing))
         return _State(w, b - self.gram[: len(b), : len(b)] @ w)
 
+    def refitted(self, state: _State, c: np.ndarray) -> _State:
+        return _State(np.append(state.w, np.zeros(len(c) - len(state.w))), c)
+
     def check(self, open_, states, lams, params, gaps) -> np.ndarray:
-        """Write the solutions and their certificates, from all columns of the data; returns X'r for each lam."""
         W = np.array([states[i].w for i in open_])
         used = np.flatnonzero(W.any(axis=0))
         residual = self.y - W[:, used] @ self.part[:, used].T
@@ -298,6 +433,9 @@ class _Search:
             r = residual[k]
             gaps[i] = self.gap(params[i], C[k], float(r @ r), float(self.y @ r), lams[i])
         return C
+
+    def gap_at_zero(self, lam: float) -> float:
+        return self.gap(np.zeros(len(self.c)), self.c, self.square, self.square, lam)
 
     def gap(self, w, c, square, product, lam) -> float:
         """`certificates.elastic_net_relative_gap` from c = X'r, r'r and y'r."""
@@ -328,62 +466,6 @@ class _Search:
             since = 0 if present < least else since + 1
             least = min(least, present)
         return state, steps
-
-    def pad(self, a: np.ndarray) -> np.ndarray:
-        return np.append(a, np.zeros(len(self.gram) - len(a)))
-
-    def newton(self, state: _State, l1: float, l2: float, stale: bool = False) -> _State:
-        """The exact minimum for the present signs, or, where signs change on the way there, a lower point before."""
-        w, c = state
-        if not stale:
-            self.factorise(np.flatnonzero(w), l2)
-        assert self.factor is not None
-        support, factor, _ = self.factor
-        v = w[support]
-        signs = np.sign(v)
-        if not len(support) or not signs.all():
-            return state
-        step = cho_solve((factor, False), c[support] - l2 * v - l1 * signs, check_finite=False)
-        end = v + step
-        end[np.sign(end) != signs] = 0.0
-        kept = self.moved(state, support, end, l1, l2)
-        if kept is None:
-            # Up to the first change of sign the value is a quadratic, which falls up to its minimum.
-            with np.errstate(divide="ignore", invalid="ignore"):
-                kinks = np.where(v * step < 0, -v / step, np.inf)
-            first = kinks.argmin()
-            end = v + min(kinks[first], 1.0) * step
-            end[first] = 0.0 if kinks[first] <= 1 else end[first]
-            kept = self.moved(state, support, end, l1, l2)
-        return state if kept is None else kept
-
-    def moved(self, state, support, end, l1, l2) -> _State | None:
-        """The state in which the support has the values `end`, if the value of P is not larger there."""
-        m, v = len(self.columns), state.w[support]
-        change = end - v
-        along = np.zeros(m)
-        along[support] = change
-        image = self.gram[:m, :m] @ along
-        slope = -state.c[support] @ change + l1 * (np.abs(end) - np.abs(v)).sum()
-        rise = slope + image[support] @ change / 2 + l2 / 2 * (end @ end - v @ v)
-        if not rise <= 1e-16 * self.square:
-            return None
-        w = state.w.copy()
-        w[support] = end
-        return _State(w, state.c - image)
-
-    def factorise(self, support: np.ndarray, l2: float) -> None:
-        """The Cholesky factor of the support's Gram matrix, unless it is there."""
-        if self.factor is not None and self.factor[2] == l2 and np.array_equal(self.factor[0], support):
-            return
-        block = self.gram[np.ix_(support, support)]
-        diagonal = np.einsum("ii->i", block)
-        diagonal += l2
-        ridge = RIDGE * diagonal.mean()
-        while (factor := _cholesky(block)) is None:
-            diagonal += ridge
-            ridge *= 100
-        self.factor = (support, factor, l2)
 
 
 @jax.jit
