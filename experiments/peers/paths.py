@@ -115,12 +115,12 @@ def _sklearn_logistic(solver: str):
 def _celer(data, tolerance):
     from celer import celer_path
 
+    # As celer's estimators call it.
+    how = {"tol": tolerance, "max_iter": 200, "prune": True}
     if data.logistic:
-        alphas = data.lams * len(data.y)
-        return celer_path(data.X, 2 * data.y - 1, "logreg", alphas=alphas, tol=tolerance, max_iter=200)[1].T
-    return celer_path(
-        data.X, data.y, "lasso", alphas=data.numbers, l1_ratio=data.l1_ratio, tol=tolerance, max_iter=200
-    )[1].T
+        how |= {"alphas": data.lams * len(data.y), "use_PN": True}
+        return celer_path(data.X, 2 * data.y - 1, "logreg", **how)[1].T
+    return celer_path(data.X, data.y, "lasso", alphas=data.numbers, l1_ratio=data.l1_ratio, **how)[1].T
 
 
 @_quiet
@@ -135,6 +135,20 @@ def _skglm(data, tolerance):
     solver = AndersonCD(max_iter=1000, tol=tolerance, fit_intercept=False, warm_start=True)
     y = 2 * data.y - 1 if data.logistic else data.y
     return solver.path(data.X, y, datafit, penalty, data.numbers)[1].T
+
+
+@_quiet
+def _skglm_newton(data, tolerance):
+    from skglm import SparseLogisticRegression
+
+    model = SparseLogisticRegression(
+        l1_ratio=data.l1_ratio, tol=tolerance, fit_intercept=False, warm_start=True, max_iter=100, max_epochs=50_000
+    )
+    found = []
+    for lam in data.lams:
+        model.alpha = lam
+        found.append(model.fit(data.X, 2 * data.y - 1).coef_.ravel().copy())
+    return np.array(found)
 
 
 @_quiet
@@ -161,6 +175,7 @@ PEERS = (
     ),
     Peer("scikit-learn saga", "sklearn", lambda data: data.logistic, _sklearn_logistic("saga")),
     Peer("celer", "celer", lambda data: data.l1_ratio == 1 or not data.logistic, _celer),
-    Peer("skglm", "skglm", lambda data: True, _skglm),
+    Peer("skglm, coordinate descent", "skglm", lambda data: True, _skglm),
+    Peer("skglm, proximal Newton", "skglm", lambda data: data.logistic, _skglm_newton),
     Peer("glum", "glum", lambda data: True, _glum),
 )  # fmt: skip

@@ -13,13 +13,13 @@ _ALIGNMENT = 64  # bytes: where an array begins that JAX takes on a CPU without 
 _LARGE = 2**20  # entries, from which on threads share the copy
 
 
-def empty(shape: tuple[int, ...], dtype: Any = np.float64, order: Any = "C") -> np.ndarray:
-    """Uninitialised, and aligned so that ``jax.device_put(_, may_alias=True)`` copies nothing on a CPU."""
+def aligned(shape: tuple[int, ...], dtype: Any = np.float64, allocated: Any = np.empty) -> np.ndarray:
+    """An array that ``jax.device_put(_, may_alias=True)`` takes without a copy on a CPU; of zeros with np.zeros."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    memory = allocated(size + _ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % _ALIGNMENT
-    return memory[first : first + size].view(dtype).reshape(shape, order=order)
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def on_device(a: Any, dtype: Any = np.float64) -> jax.Array:
@@ -33,7 +33,7 @@ def on_device(a: Any, dtype: Any = np.float64) -> jax.Array:
     a = np.asarray(a)
     if a.size < _LARGE:
         return jax.device_put(a.astype(dtype))
-    copy = empty(a.shape, dtype)
+    copy = aligned(a.shape, dtype)
     parts = min(os.cpu_count() or 1, 8, len(a))
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(np.copyto, np.array_split(copy, parts), np.array_split(a, parts)))

@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve, cholesky
+from threadpoolctl import ThreadpoolController
 
 from experiments import fit_existence
 from experiments.solvers.arrays import on_device
@@ -43,8 +44,8 @@ MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logis
 
 # The machine of the cost model, per second: two cores, as measured. Only ratios matter.
 FLOPS = 3e11  # operations of a Hessian's product, in single precision
-ENTRIES = 4e8  # of X, what the Hessian's scaled copy and small products are limited by
-BYTES = 3e10  # read
+ENTRIES = 2e8  # of X, what the Hessian's scaled copy and small products are limited by
+BYTES = 4e10  # read
 LOGITS = 1.3e8  # of which a pass takes exponentials
 FACTORED = 3e10  # operations of a Cholesky factor
 CALL = 1e-4  # seconds for each step besides
@@ -129,7 +130,7 @@ def solve(
             that are negative or all zero, more memory than there is; without a penalty also where there is no minimum
             or more than one.
     """
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), _blas().limit(limits=1, user_api="blas"):
         X, y, s = _checked(model, X, y, weights, lam, delta, tolerance, limit)
         if lam == 0:
             _one_minimum_at_most(X, s, intercept)
@@ -365,6 +366,12 @@ def _factor(H):
 
 def _solved(factor, g):
     return cho_solve((factor, True), g.ravel()).reshape(g.shape)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The libraries that XLA's factorisations call. Their threads wait busily, in the time of XLA's own."""
+    return ThreadpoolController()
 
 
 # Data --------------------------------------------------------------------------------------------------------------

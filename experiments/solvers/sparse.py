@@ -33,6 +33,7 @@ import numpy as np
 from jax import lax
 from scipy.linalg import cho_solve
 
+from experiments.solvers.arrays import aligned
 from jaxderiv.errors import InputError
 
 ALL = 1000  # columns of which the Gram matrix is computed at once: cheaper than checks of more of them
@@ -293,7 +294,7 @@ class _Screened:
         old = self.gram
         capacity = max(256, 1 << (m + k - 1).bit_length())
         if capacity > len(old):
-            self.gram = _aligned(capacity)
+            self.gram = aligned((capacity, capacity), allocated=np.zeros)
             self.gram[:m, :m] = old[:m, :m]
         self.gram[m : m + k, : m + k] = self.weighted(new).T @ part
         self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
@@ -499,13 +500,6 @@ def _cholesky(A: np.ndarray) -> np.ndarray | None:
         return np.linalg.cholesky(A).T
     except np.linalg.LinAlgError:
         return None
-
-
-def _aligned(capacity: int) -> np.ndarray:
-    """Zeros, (capacity, capacity), which begin where JAX takes an array without a copy."""
-    memory = np.zeros(capacity**2 + 8)
-    first = -memory.ctypes.data % 64 // 8
-    return memory[first : first + capacity**2].reshape(capacity, capacity)
 
 
 def _gap(w, c, square, product, l1, l2) -> float:
