@@ -17,6 +17,8 @@ from scipy.special import expit, xlogy
 from experiments.peers import STEPS, Fit, Peer
 from experiments.solvers import sparse, sparse_logistic
 
+MOST_COLUMNS = 1000  # for glum, which computes a Hessian of all columns: with 4000 a run takes minutes
+
 
 class Data(NamedTuple):
     """X, (n, d), with columns in sequence in memory, as all of these solvers want it; lams in descending order."""
@@ -177,5 +179,5 @@ PEERS = (
     Peer("celer", "celer", lambda data: data.l1_ratio == 1 or not data.logistic, _celer),
     Peer("skglm, coordinate descent", "skglm", lambda data: True, _skglm),
     Peer("skglm, proximal Newton", "skglm", lambda data: data.logistic, _skglm_newton),
-    Peer("glum", "glum", lambda data: True, _glum),
+    Peer("glum", "glum", lambda data: data.X.shape[1] <= MOST_COLUMNS, _glum),
 )  # fmt: skip
