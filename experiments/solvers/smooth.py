@@ -29,10 +29,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve, cholesky
-from threadpoolctl import ThreadpoolController
 
 from experiments import fit_existence
 from experiments.solvers.arrays import on_device
+from experiments.solvers.threads import one_blas_thread
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, mean_squared_error, poisson
 from jaxderiv.errors import InputError
@@ -130,7 +130,7 @@ def solve(
             that are negative or all zero, more memory than there is; without a penalty also where there is no minimum
             or more than one.
     """
-    with jax.enable_x64(True), _blas().limit(limits=1, user_api="blas"):
+    with jax.enable_x64(True), one_blas_thread():
         X, y, s = _checked(model, X, y, weights, lam, delta, tolerance, limit)
         if lam == 0:
             _one_minimum_at_most(X, s, intercept)
@@ -366,12 +366,6 @@ def _factor(H):
 
 def _solved(factor, g):
     return cho_solve((factor, True), g.ravel()).reshape(g.shape)
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """The libraries that XLA's factorisations call. Their threads wait busily, in the time of XLA's own."""
-    return ThreadpoolController()
 
 
 # Data --------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ selection in least squares problems* (2000), for the step to a change of sign.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ from jax import lax
 from scipy.linalg import cho_solve
 
 from experiments.solvers.arrays import aligned
+from experiments.solvers.threads import one_blas_thread
 from jaxderiv.errors import InputError
 
 ALL = 1000  # columns of which the Gram matrix is computed at once: cheaper than checks of more of them
@@ -47,6 +49,7 @@ ROUNDS = 30  # of checks for the same lam
 RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
 CHANGES = 0.05  # of a support, for which its factor is not made anew
 SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
+SHARED = 2**24  # entries of X, from which on products gain more by several threads than the rest loses
 MEMORY = 2**33  # bytes of a Gram matrix
 
 
@@ -209,7 +212,9 @@ class _Screened:
         """The solutions in the order of the lams."""
         order = np.argsort(-lams, kind="stable")
         back = np.argsort(order)
-        params, gaps, sizes, steps = (np.asarray(part)[back] for part in self.path(lams[order]))
+        with one_blas_thread() if self.X.size < SHARED else nullcontext():
+            found = self.path(lams[order])
+        params, gaps, sizes, steps = (np.asarray(part)[back] for part in found)
         names = [
             "converged" if gap <= self.tolerance else "limit" if np.isfinite(gap) else "not finite" for gap in gaps
         ]
