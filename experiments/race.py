@@ -101,7 +101,7 @@ class Drawn:
         z = X @ w
         z = 2 * z / z.std() + shift
         y = (rng.random(len(X)) < 1 / (1 + np.exp(-z))).astype(float)
-        return smooth.Data(X=np.ascontiguousarray(X), y=y, **{"name": "", "lam": 1 / len(X), **how})
+        return smooth.Data(X=np.ascontiguousarray(X), y=y, **{"lam": 1 / len(X), **how})
 
     def path(self, rng, n, d, correlation=0.0, logistic=False, **how) -> paths.Data:
         """A signal in one column of a hundred, ten at least, and noise of a third of its size."""
@@ -115,21 +115,21 @@ class Drawn:
         y = (z + noise > 0).astype(float) if logistic else z + noise
         l1_ratio = how.get("l1_ratio", 1.0)
         lams = (sparse_logistic if logistic else sparse).lam_grid(X, y, 50, 1e-2, l1_ratio)
-        return paths.Data("", X, y, lams, l1_ratio, logistic)
+        return paths.Data(X, y, lams, l1_ratio, logistic)
 
     def real(self, rng) -> smooth.Data:
         cancer = jaxderiv.data.breast_cancer()
-        return smooth.Data("", _standard(cancer.X), cancer.y.astype(float), 1 / len(cancer.X))
+        return smooth.Data(_standard(cancer.X), cancer.y.astype(float), 1 / len(cancer.X))
 
     def fits(self, rng) -> many.Data:
         cancer = jaxderiv.data.breast_cancer()
         counts = bootstrap_counts(len(cancer.X), self.fit_count, self.config.seed)
-        return many.Data("", _standard(cancer.X), cancer.y.astype(float), counts, 0.01)
+        return many.Data(_standard(cancer.X), cancer.y.astype(float), counts, 0.01)
 
     def large_fits(self, rng) -> many.Data:
         drawn = self.labelled(rng, rng.normal(size=self.size(10_000, 20)))
         counts = bootstrap_counts(len(drawn.X), self.fit_count, self.config.seed)
-        return many.Data("", drawn.X, drawn.y, counts, 1e-3)
+        return many.Data(drawn.X, drawn.y, counts, 1e-3)
 
     def tall(self, rng):
         return self.labelled(rng, rng.normal(size=self.size(100_000, 100)))
@@ -145,7 +145,7 @@ class Drawn:
     def digits(self, rng):
         digits = jaxderiv.data.digits()
         T = np.eye(10)[digits.y.astype(int)]
-        return smooth.Data("", digits.X / 16.0, T, 1 / len(digits.X), model="softmax")
+        return smooth.Data(digits.X / 16.0, T, 1 / len(digits.X), model="softmax")
 
     def very_tall(self, rng):
         return self.labelled(rng, rng.normal(size=self.size(1_000_000, 50)))
@@ -153,7 +153,7 @@ class Drawn:
     def counted(self, rng):
         X = rng.normal(size=self.size(50_000, 100))
         y = rng.poisson(np.exp(X @ rng.normal(size=X.shape[1]) / 20)).astype(float)
-        return smooth.Data("", X, y, 1 / len(X), intercept=True, model="poisson")
+        return smooth.Data(X, y, 1 / len(X), intercept=True, model="poisson")
 
     def imbalanced(self, rng):
         return self.labelled(rng, rng.normal(size=self.size(50_000, 100)), shift=-6.2, intercept=True)

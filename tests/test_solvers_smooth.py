@@ -63,7 +63,7 @@ def test_every_sample_finds_the_same_minimum():
 def test_the_judge_of_the_race_agrees():
     X, y = data("softmax")
     found = solve("softmax", X, y, 0.01)
-    given = peers.Data("drawn", X, y, 0.01, model="softmax")
+    given = peers.Data(X, y, 0.01, model="softmax")
     assert peers.certificate(found.params, given) <= 2e-10
     assert peers.certificate(found.params * 1.001, given) > 1e-5
     assert peers.certificate(found.params[:-1], given) == np.inf

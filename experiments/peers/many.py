@@ -26,7 +26,6 @@ AT_ONCE = 200  # fits of the peer that is a vmap: with all at once it is slower
 class Data(NamedTuple):
     """X, (n, d); y, (n,); weights S, (B, n)."""
 
-    name: str
     X: np.ndarray
     y: np.ndarray
     S: np.ndarray

@@ -23,7 +23,6 @@ MOST_COLUMNS = 1000  # for glum, which computes a Hessian of all columns: with 4
 class Data(NamedTuple):
     """X, (n, d), with columns in sequence in memory, as all of these solvers want it; lams in descending order."""
 
-    name: str
     X: np.ndarray
     y: np.ndarray
     lams: np.ndarray
@@ -60,9 +59,8 @@ def relative_gap(w: np.ndarray, data: Data, lam: float) -> float:
         return -np.mean(xlogy(p, p) + xlogy(1 - p, 1 - p)) - conjugate
 
     largest = np.abs(c).max(initial=0.0)
-    scale = min(1.0, l1 / largest) if largest > 0 else 1.0
-    if not data.logistic and u @ u > 0:
-        scale = min(u @ y / (u @ u), l1 / largest) if largest > 0 else 1.0
+    best = 1.0 if data.logistic or not u.any() else u @ y / (u @ u)
+    scale = min(best, l1 / largest) if largest > 0 else best
     found = dual(scale, 0.0)
     if l2 > 0:
         found = max(found, dual(1.0, float(np.sum(np.maximum(np.abs(c) - l1, 0) ** 2)) / (2 * l2)))

@@ -29,7 +29,6 @@ SMALL = 2_000_000  # entries of X, up to which solvers that visit single rows ar
 class Data(NamedTuple):
     """X, (n, d); y, (n,), or (n, K) for softmax regression."""
 
-    name: str
     X: np.ndarray
     y: np.ndarray
     lam: float

@@ -12,8 +12,8 @@ equal leverage, whatever the conditioning of the data, so that each pass gains a
 Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled
 Newton methods*, 2015).
 
-The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data after the run. With a penalty
-$F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
+The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data at the point that is
+returned. With a penalty $F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
 """
 
 from __future__ import annotations

@@ -195,6 +195,18 @@ class _Screened:
 
     def improve(self, open_: list[int], states: dict[int, Any], state, lams, steps) -> None:
         """Write states of the open lam, from those that are there or, in their place, from `state`; count the steps."""
+        for i in open_:
+            begun = self.fitted(states.get(i, state))
+            states[i], taken = self.minimised(begun, lams[i], self.limit - steps[i])
+            # The next one starts here, in later rounds from its own last point.
+            state, steps[i] = states[i], steps[i] + taken
+
+    def minimised(self, state: Any, lam: float, limit: int) -> tuple[Any, int]:
+        """Minimise over the working set; returns the steps taken, too."""
+        raise NotImplementedError
+
+    def fitted(self, state: Any | None) -> Any:
+        """A state in terms of the present working set: columns that have joined have w = 0. None is w = 0."""
         raise NotImplementedError
 
     def check(self, open_: list[int], states: dict[int, Any], lams, params, gaps) -> np.ndarray:
@@ -407,15 +419,7 @@ class _Search(_Screened):
         if X.shape[1] <= ALL:
             self.grow(np.arange(X.shape[1]))
 
-    def improve(self, open_, states, state, lams, steps) -> None:
-        for i in open_:
-            begun = self.fitted(states.get(i, state))
-            states[i], taken = self.restricted(begun, lams[i], self.limit - steps[i])
-            # The next one starts here, in later rounds from its own last point.
-            state, steps[i] = states[i], steps[i] + taken
-
     def fitted(self, state: _State | None) -> _State:
-        """A state in terms of the present working set: columns that have joined have w = 0."""
         b = self.c[self.columns]
         if state is None:
             return _State(np.zeros(len(b)), b)
@@ -448,8 +452,8 @@ class _Search(_Screened):
         l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
         return _gap(w, c, square, product, l1, l2) / (self.square / 2 if self.square > 0 else 1.0)
 
-    def restricted(self, state: _State, lam: float, limit: int) -> tuple[_State, int]:
-        """Minimise over the working set, from the Gram matrix alone; returns the steps taken, too."""
+    def minimised(self, state: _State, lam: float, limit: int) -> tuple[_State, int]:
+        """From the Gram matrix alone."""
         l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
         m, target, steps = len(self.columns), SHARE * self.tolerance, 0
         b = self.c[self.columns]

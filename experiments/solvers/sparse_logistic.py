@@ -146,7 +146,6 @@ class _Search(_Screened):
             raise InputError("squares of X are not finite; allowed: numbers of moderate size; divide X by its largest")
 
     def fitted(self, point: _Point | None) -> _Point:
-        """A point in terms of the present working set: columns that have joined have w = 0."""
         if point is None:
             r, z = self.y - 0.5, np.zeros(len(self.y))
             return _Point(np.zeros(len(self.columns)), z, self.unit, r, z + 0.25, self.c[self.columns])
@@ -158,13 +157,6 @@ class _Search(_Screened):
 
     def refitted(self, point: _Point, c: np.ndarray) -> _Point:
         return point._replace(w=np.append(point.w, np.zeros(len(c) - len(point.w))), c=c)
-
-    def improve(self, open_, states, state, lams, steps) -> None:
-        for i in open_:
-            begun = self.fitted(states.get(i, state))
-            states[i], taken = self.minimised(begun, lams[i], self.limit - steps[i])
-            # The next one starts here, in later rounds from its own last point.
-            state, steps[i] = states[i], steps[i] + taken
 
     def minimised(self, point: _Point, lam: float, limit: int) -> tuple[_Point, int]:
         """Steps until the working set alone has the tolerance or makes no progress; returns their number, too."""
