@@ -15,7 +15,13 @@ user's.
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+
+# A shell starts a command in the background with Ctrl-C ignored, and what that starts inherits it: the commands that
+# tests interrupt would not hear of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("NPROC", "1")  # as the workers of `jaxderiv.verify.pool` have it, for the same reason
 if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits the folder
