@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.peers import smooth as peers
-from experiments.solvers import smooth
+from experiments.solvers import arrays, smooth
 from experiments.solvers.arrays import on_device
 from experiments.solvers.smooth import solve
 from jaxderiv.catalogue.classification import logistic, softmax
@@ -115,6 +115,41 @@ def test_arrays_come_to_the_device_as_they_are(shape):
     a[:] = 0.0
     assert np.any(np.asarray(there) != 0)
     assert on_device(there) is there
+
+
+def test_memory_is_used_again_only_where_nothing_refers_to_it(monkeypatch):
+    monkeypatch.setattr(arrays, "_free", {})
+    a, b = (np.full((2**18, 5), value) for value in (1.0, 2.0))
+
+    def copied(array):
+        jax.device_put(np.zeros(1))  # JAX lets go of what is gone at its next call
+        there = on_device(array)
+        return there, there.unsafe_buffer_pointer()
+
+    first, where = copied(a)
+    second, other = copied(b)
+    view = np.asarray(first)[:10]
+    del first
+    third, another = copied(b)
+    assert len({where, other, another}) == 3
+    assert np.all(view == 1.0)
+    del view
+    fourth, again = copied(b)
+    assert again == where
+    assert np.all(np.asarray(second) == 2.0)
+    assert np.all(np.asarray(fourth) == 2.0)
+    del fourth
+    fifth, larger = copied(np.zeros((2**20, 5)))
+    assert larger not in (where, other, another)
+
+
+def test_what_is_kept_for_later_is_bounded(monkeypatch):
+    monkeypatch.setattr(arrays, "_free", {})
+    monkeypatch.setattr(arrays, "KEPT", 2500)
+    lent = [arrays.recycled(size, np.uint8) for size in (1000, 1001, 1002, 3000)]
+    while lent:
+        lent.pop(0)
+    assert [memory.nbytes for memory in arrays._free.values()] == [1001, 1002]
 
 
 def test_the_cost_model_prints_its_choice_and_the_others():

@@ -410,8 +410,9 @@ def _checked(model, X, y, weights, lam, delta, tolerance, limit):
         raise InputError(f"y has shape {np.shape(y)} with X of shape {np.shape(X)}; for {model} it has {what}")
     if weights is not None and np.shape(weights) != (len(X),):
         raise InputError(f"weights has shape {np.shape(weights)}; with X of shape {np.shape(X)} it has {(len(X),)}")
-    X, y = on_device(X), on_device(y)
-    s = None if weights is None else on_device(weights)
+    # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
+    y, s = on_device(y), None if weights is None else on_device(weights)
+    X = on_device(X)
     for name, array in (("X", X), ("y", y), ("weights", s)):
         # A sum that is finite has no summand that is not; only then each entry has to be looked at.
         if array is not None and not jnp.isfinite(jnp.sum(array)) and not (finite := jnp.isfinite(array)).all():
