@@ -130,7 +130,7 @@ def test_memory_is_used_again_only_where_nothing_refers_to_it(monkeypatch):
     second, other = copied(b)
     view = np.asarray(first)[:10]
     del first
-    third, another = copied(b)
+    _third, another = copied(b)
     assert len({where, other, another}) == 3
     assert np.all(view == 1.0)
     del view
@@ -139,7 +139,7 @@ def test_memory_is_used_again_only_where_nothing_refers_to_it(monkeypatch):
     assert np.all(np.asarray(second) == 2.0)
     assert np.all(np.asarray(fourth) == 2.0)
     del fourth
-    fifth, larger = copied(np.zeros((2**20, 5)))
+    _fifth, larger = copied(np.zeros((2**20, 5)))
     assert larger not in (where, other, another)
 
 
