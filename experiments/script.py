@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments import files
 from experiments.settings import configured, parser_of
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent
 
-Report = Callable[[int, int], object]
+
+class Report(Protocol):
+    """What is told how far a run is: with a note it is said at once, else now and then."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> object: ...
+
+
 Progress = Callable[[str], Report]
 
 
@@ -46,11 +52,11 @@ def require(holds: Any, statement: str) -> None:
 
 def no_progress(label: str) -> Report:
     """For a caller who wants no progress."""
-    return lambda done, total: None
+    return lambda done, total, note="": None
 
 
 def progress_of(name: str, seconds: float = 2.0) -> Progress:
-    """Lines on stderr, one per so many seconds, and none for a run that is shorter."""
+    """Lines on stderr, one per so many seconds, and none for a run that is shorter; and notes."""
     last, begun = time.monotonic(), set()
 
     def of(label: str) -> Report:
@@ -58,11 +64,11 @@ def progress_of(name: str, seconds: float = 2.0) -> Progress:
             label += ", once more without compilation"
         begun.add(label)
 
-        def report(done: int, total: int) -> None:
+        def report(done: int, total: int, note: str = "") -> None:
             nonlocal last
-            if done < total and time.monotonic() - last >= seconds:
+            if note or (done < total and time.monotonic() - last >= seconds):
                 last = time.monotonic()
-                print(f"{name}: {label}, {done} of {total} steps", file=sys.stderr, flush=True)
+                print(f"{name}: {label}, {note or f'{done} of {total} steps'}", file=sys.stderr, flush=True)
 
         return report
 

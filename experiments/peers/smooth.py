@@ -1,4 +1,4 @@
-r"""Penalised logistic, softmax and Poisson regression.
+r"""Penalised logistic, softmax and Poisson regression, ridge and Huber regression.
 
 The loss is $\frac1n \sum_i \ell(x_i^\top w, y_i) + \frac\lambda2 \|w\|^2$. A solution is w, with the intercept, which
 is not penalised, as the last row; the certificate is the gradient norm there in parts of that at 0.
@@ -10,19 +10,22 @@ import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from scipy.optimize import minimize
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, huber, logsumexp, softmax
 
 from experiments.loops import Problem, minimise
 from experiments.peers import STEPS, Fit, Peer
 from experiments.solvers.smooth import solve
 from jaxderiv.catalogue.classification import logistic
 from jaxderiv.catalogue.classification import softmax as softmax_regression
-from jaxderiv.catalogue.regression import poisson
+from jaxderiv.catalogue.regression import huber as huber_regression
+from jaxderiv.catalogue.regression import mean_squared_error, poisson
 
+DELTA = 1.345  # of Huber's loss
 SMALL = 2_000_000  # entries of X, up to which solvers that visit single rows are asked, too
 
 
@@ -55,6 +58,10 @@ def value_and_gradient(w: np.ndarray, data: Data) -> tuple[float, np.ndarray]:
     elif data.model == "poisson":
         mean = np.exp(z)
         losses, residual = mean - data.y * z, mean - data.y
+    elif data.model == "least squares":
+        losses, residual = (z - data.y) ** 2 / 2, z - data.y
+    elif data.model == "huber":
+        losses, residual = huber(DELTA, z - data.y), np.clip(z - data.y, -DELTA, DELTA)
     else:
         losses, residual = logsumexp(z, axis=1) - np.sum(data.y * z, axis=1), softmax(z, axis=1) - data.y
     n = len(data.X)
@@ -84,7 +91,7 @@ def ours(data: Data) -> dict[str, Fit]:
     def fit(X, tolerance):
         # Half of it, so that rounding in the judge's own sums does not matter.
         how = {"intercept": data.intercept, "tolerance": tolerance / 2}
-        return solve(data.model, X, data.y, data.lam, **how).params
+        return solve(data.model, X, data.y, data.lam, delta=DELTA, **how).params
 
     return {
         "jaxderiv": lambda tolerance: fit(data.X, tolerance),
@@ -112,6 +119,17 @@ def _sklearn(solver: str) -> Callable[[Data, float], np.ndarray]:
     return fit
 
 
+def _ridge(solver: str) -> Callable[[Data, float], np.ndarray]:
+    def fit(data, tolerance):
+        from sklearn.linear_model import Ridge
+
+        how = {"solver": solver, "tol": tolerance, "fit_intercept": data.intercept, "max_iter": STEPS}
+        model = Ridge(alpha=data.lam * len(data.X), **how).fit(data.X, data.y)
+        return np.append(model.coef_, model.intercept_) if data.intercept else model.coef_
+
+    return fit
+
+
 def _scipy(method: str) -> Callable[[Data, float], np.ndarray]:
     def fit(data, tolerance):
         def flat(w):
@@ -126,8 +144,17 @@ def _scipy(method: str) -> Callable[[Data, float], np.ndarray]:
     return fit
 
 
-_MODELS = {"logistic": logistic, "softmax": softmax_regression, "poisson": poisson}
-_PROBLEMS = {name: Problem(model.loss, model.gradient) for name, model in _MODELS.items()}
+def _penalised(pointwise: Callable) -> Callable:
+    return lambda w, X, y, lam: jnp.mean(pointwise(X @ w, y)) + lam / 2 * (w @ w)
+
+
+_PROBLEMS = {
+    **{name: Problem(model.loss, model.gradient) for name, model in
+       {"logistic": logistic, "softmax": softmax_regression, "poisson": poisson}.items()},
+    **{name: Problem(loss, jax.grad(loss)) for name, loss in
+       {"least squares": _penalised(mean_squared_error.pointwise),
+        "huber": _penalised(lambda z, y: huber_regression.pointwise(z - y, DELTA))}.items()},
+}  # fmt: skip
 _LBFGS = optax.lbfgs()
 
 
@@ -138,7 +165,7 @@ def _optax(data, tolerance):
 
 
 # One function for each model, since the solver compiles each function that it is given anew.
-_LOSSES = {name: (lambda w, given, loss=model.loss: loss(w, *given)) for name, model in _MODELS.items()}
+_LOSSES = {name: (lambda w, given, loss=problem.loss: loss(w, *given)) for name, problem in _PROBLEMS.items()}
 
 
 def _optimistix(data, tolerance):
@@ -150,12 +177,15 @@ def _optimistix(data, tolerance):
     return np.asarray(found.value)
 
 
+_FAMILIES = {"logistic": "binomial", "poisson": "poisson", "least squares": "normal"}
+
+
 def _glum(data, tolerance):
     from glum import GeneralizedLinearRegressor
 
     model = GeneralizedLinearRegressor(
-        family="poisson" if data.model == "poisson" else "binomial", alpha=data.lam, l1_ratio=0,
-        fit_intercept=data.intercept, gradient_tol=tolerance, max_iter=1000,
+        family=_FAMILIES[data.model], alpha=data.lam, l1_ratio=0, fit_intercept=data.intercept,
+        gradient_tol=tolerance, max_iter=1000,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -174,22 +204,35 @@ def _statsmodels(data, tolerance):
         ).params  # fmt: skip
 
 
+def _of(*models: str) -> Callable[[Data], bool]:
+    return lambda data: data.model in models
+
+
 def _by_rows(data: Data) -> bool:
-    return data.X.size <= SMALL and data.model != "poisson" and data.lam > 0
+    return data.X.size <= SMALL and data.model in ("logistic", "softmax") and data.lam > 0
 
 
 PEERS = (
-    Peer("scikit-learn lbfgs", "sklearn", lambda data: True, _sklearn("lbfgs")),
-    Peer("scikit-learn newton-cholesky", "sklearn", lambda data: True, _sklearn("newton-cholesky")),
-    Peer("scikit-learn newton-cg", "sklearn", lambda data: data.model != "poisson", _sklearn("newton-cg")),
+    Peer("scikit-learn lbfgs", "sklearn", _of("logistic", "softmax", "poisson"), _sklearn("lbfgs")),
+    Peer(
+        "scikit-learn newton-cholesky", "sklearn", _of("logistic", "softmax", "poisson"), _sklearn("newton-cholesky")
+    ),
+    Peer("scikit-learn newton-cg", "sklearn", _of("logistic", "softmax"), _sklearn("newton-cg")),
     Peer(
         "scikit-learn liblinear", "sklearn",
         lambda data: data.model == "logistic" and not data.intercept and data.lam > 0, _sklearn("liblinear"),
     ),
     *(Peer(f"scikit-learn {name}", "sklearn", _by_rows, _sklearn(name)) for name in ("sag", "saga")),
+    *(
+        Peer(f"scikit-learn ridge, {name}", "sklearn", _of("least squares"), _ridge(name))
+        for name in ("cholesky", "lsqr", "sparse_cg")
+    ),
     Peer("SciPy L-BFGS-B", "scipy", lambda data: True, _scipy("L-BFGS-B")),
     Peer("optax L-BFGS", "optax", lambda data: not data.intercept, _optax),
     Peer("optimistix L-BFGS", "optimistix", lambda data: not data.intercept, _optimistix),
-    Peer("glum", "glum", lambda data: data.model != "softmax", _glum),
-    Peer("statsmodels", "statsmodels", lambda data: data.lam == 0 and data.model != "softmax", _statsmodels),
+    Peer("glum", "glum", lambda data: data.model in _FAMILIES, _glum),
+    Peer(
+        "statsmodels", "statsmodels", lambda data: data.lam == 0 and data.model in ("logistic", "poisson"),
+        _statsmodels,
+    ),
 )  # fmt: skip
