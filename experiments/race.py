@@ -3,7 +3,7 @@ the solvers that others use, and they reach every certificate on every data set,
 
 The certificate is a gradient norm in parts of that at 0, or for sparse models a duality gap in parts of the value at 0,
 computed in NumPy; of a path or of many fits it is the worst. For each peer the loosest tolerance in steps of ten is
-sought with which its certificate holds, until the search has taken `patience` seconds and fifty times our time, or two
+sought with which its certificate holds, until the search has taken `patience` seconds and thirty times our time, or two
 tolerances in a row are without gain. Then all are timed in turn, round by round, from arrays of NumPy, so that what a
 solver copies is within the clock; "on the device" is our solver with X copied before. Compilation is the first call
 less the median of the others, and stands apart; memory that our copies of X use again is new in the first call, too.
@@ -38,7 +38,7 @@ LEDGER = ()
 TARGETS = (1e-6, 1e-10)
 NEVER = np.inf  # seconds of one that did not get there
 PAUSE = 0.1  # seconds before a run: the threads of BLAS wait busily for their next call, in the time of another solver
-SEARCH = 50  # times our time, at least, for the search: who does not get there in it is ten times slower, or nearly
+SEARCH = 30  # times our time, at least, for the search: who does not get there in it is several times slower
 
 
 @dataclass(frozen=True)
