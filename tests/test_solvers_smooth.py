@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.peers import smooth as peers
-from experiments.solvers import arrays, smooth
+from experiments.solvers import arrays, costs, smooth
 from experiments.solvers.arrays import on_device
 from experiments.solvers.smooth import solve
 from jaxderiv.catalogue.classification import logistic, softmax
@@ -96,13 +96,54 @@ def test_columns_that_single_precision_cannot_tell_apart_are_told_apart(monkeypa
     assert solve("logistic", X, y, 1e-12, **how).passes > 2 * found.passes
 
 
-def test_a_first_sample_is_used_where_it_pays(monkeypatch):
+def test_it_begins_on_a_small_sample_where_that_pays(monkeypatch):
     X, y = data("logistic", 1000, 5)
-    monkeypatch.setattr(smooth, "WORTH", 0.0)
-    assert smooth._sizes(1000, 5, "logistic") == (125, 1000)
-    found = solve("logistic", X, y, 0.01, rows=1000)
+    assert costs.Costs(1000, 5, 5, 1, False).first == 0
+    whole = solve("logistic", X, y, 0.01, rows=0)
+    monkeypatch.setattr(costs, "WORTH", 0.0)
+    monkeypatch.setattr(costs, "LEAST", 200)
+    assert costs.Costs(1000, 5, 5, 1, False).first == 200
+    assert costs.Costs(1000, 50, 50, 1, False).first == 0  # 400 rows would be nearly half of them
+    near = solve("logistic", X, y, 0.01, rows=0)
+    assert near.stopped == whole.stopped == "converged"
+    assert near.passes < whole.passes
+
+
+def test_a_sample_that_leads_away_is_not_followed(monkeypatch):
+    X, y = data("logistic", 1000, 5)
+    away = smooth._Near(jnp.full(5, 1e3), smooth._no_pairs((5,)), 0.5, 3, 200, 1.0)
+    monkeypatch.setattr(costs, "WORTH", 0.0)
+    monkeypatch.setattr(costs, "LEAST", 200)
+    monkeypatch.setattr(smooth, "_on_first_sample", lambda *args: away)
+    found = solve("logistic", X, y, 0.01)
     assert found.stopped == "converged"
-    assert found.passes < 10
+    assert found.certificate <= 1e-10
+
+
+def test_what_takes_longer_than_expected_is_given_up(monkeypatch):
+    monkeypatch.setattr(smooth, "WORTH", 0.0)
+    monkeypatch.setattr(smooth, "TYPICAL", 8)
+    X, y = data("logistic", 600, 40)
+    X = X * np.logspace(0, -3, 40)
+    alone = solve("logistic", X, y, 1e-9, rows=0)
+    lines = []
+    found = solve("logistic", X, y, 1e-9, report=lines.append)
+    assert lines[0].startswith("chosen  L-BFGS: 10 passes")
+    assert lines[1].startswith("after 11 passes  Hessians of")
+    assert found.method.startswith("Newton")
+    assert found.stopped == "converged"
+    assert found.passes < alone.passes / 2
+
+
+def test_rows_count_as_much_as_their_curvature():
+    X, y = data("logistic", 500, 3)
+    how = {"loss": smooth._kernel("logistic", 1.345), "intercept": False}
+    even = lambda w, X, s=None: float(smooth._evenness(w, jnp.asarray(X), jnp.asarray(y), s, **how))
+    w, signs = np.zeros(3), np.where(X > 0, 1.0, -1.0)
+    assert even(w, signs) == pytest.approx(1.0)
+    assert even(w, signs, jnp.append(jnp.ones(250), jnp.zeros(250))) == pytest.approx(0.5)
+    curvature = (p := 1 / (1 + np.exp(-signs @ np.full(3, 2.0)))) * (1 - p)
+    assert even(w + 2, signs) == pytest.approx(curvature.mean() ** 2 / (curvature**2).mean())
 
 
 @pytest.mark.parametrize("shape", [(30, 4), (2**18, 5), (2**21,)])
@@ -161,19 +202,15 @@ def test_the_cost_model_prints_its_choice_and_the_others():
 
 
 def test_what_the_cost_model_takes_follows_the_shape():
-    how = {"loss": smooth._kernel("logistic", 1.345), "intercept": False}
+    def taken(n, d, passes):
+        shaped = costs.Costs(n, d, d, 1, False)
+        near = smooth._Near(None, (), 1e-3, passes, shaped.first, 1.0) if shaped.first else None
+        return smooth._choices(shaped, 1e-10, near, np.inf)[0].rows
 
-    def taken(n, d):
-        w = jnp.ones(n)
-        shaped = (jax.ShapeDtypeStruct((n, d), float), w, None, 0.01)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(smooth, "_rate", lambda *args, **how: 0.5)
-            patch.setattr(smooth, "_sample", lambda data, m, seed: data)
-            return smooth._choices("logistic", shaped, (d,), 1e-10, how)[0].rows
-
-    assert taken(500, 30) == 500
-    assert 1000 <= taken(200_000, 50) < 200_000
-    assert taken(10_000, 1000) == 0
+    assert taken(500, 30, 0) == 500
+    assert 1000 <= taken(200_000, 50, 30) < 200_000
+    assert taken(200_000, 50, 5) == 0
+    assert taken(10_000, 1000, 0) == 0
 
 
 def with_(X, place, value):
@@ -208,10 +245,13 @@ def test_bad_data_are_named(call, message):
         call(*data("logistic"))
 
 
-def test_memory_that_is_not_there_is_said(monkeypatch):
+def test_memory_that_is_not_there_is_said_and_not_taken(monkeypatch):
     monkeypatch.setattr(smooth, "_free_memory", lambda: 10)
     with pytest.raises(InputError, match="rows=0 needs neither"):
-        solve("logistic", *data("logistic"), 0.1)
+        solve("logistic", *data("logistic"), 0.1, rows=50)
+    found = solve("logistic", *data("logistic"), 0.1)
+    assert found.method == "L-BFGS"
+    assert found.stopped == "converged"
 
 
 @pytest.mark.parametrize("columns", [[0, 1, 1], [0, 1]])

@@ -3,14 +3,14 @@ r"""Smooth generalised linear models to a certificate, by a method that a cost m
 The objective is a mean, $F(w) = \sum_i s_i \ell(x_i^\top w, y_i) / \sum_i s_i + \frac\lambda2 \|w\|^2$, for least
 squares, Huber, logistic, Poisson and softmax regression; an intercept, the last row of w, is not penalised.
 
-There is one method with one number. Newton's method runs on a sample of m rows, begun on an eighth of them, which is
-cheap, and ends where the sample cannot tell any more. It is done in single precision unless columns nearly determine
-one another. From there L-BFGS runs on all rows in double precision, each step one evaluation of the gradient, in the
-metric of the sample's last Hessian. With m = n that is Newton's method whose last steps are quasi-Newton steps; with
-m = 0 it is L-BFGS. In between the spectrum of the preconditioned Hessian is within $(1 \pm \sqrt{D/m})^2$ for rows of
-equal leverage, whatever the conditioning of the data, so that each pass gains about a factor $\sqrt{m/D}$ (Avron,
-Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled
-Newton methods*, 2015).
+L-BFGS on a small sample of the rows comes near the minimum and tells how many steps it needs. Then it runs on all
+rows, each step one evaluation of the gradient, from there and with the curvature that it has met. Where more than that
+pays, Newton's method runs on a sample of m rows and ends where the sample cannot tell any more, in single precision
+unless columns nearly determine one another; L-BFGS goes on in the metric of the sample's last Hessian. With m = n that
+is Newton's method whose last steps are quasi-Newton steps. In between the spectrum of the preconditioned Hessian is
+within $(1 \pm \sqrt{D/m})^2$ for rows of equal leverage, whatever the conditioning of the data, so that each pass gains
+about a factor $\sqrt{m/D}$ (Avron, Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and
+Montanari, *Convergence rates of sub-sampled Newton methods*, 2015).
 
 The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data at the point that is
 returned. With a penalty $F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
@@ -32,6 +32,7 @@ from jax.scipy.linalg import cho_solve, cholesky
 
 from experiments import fit_existence
 from experiments.solvers.arrays import on_device
+from experiments.solvers.costs import TYPICAL, WORTH, Choice, Costs, passes_left
 from experiments.solvers.threads import one_blas_thread
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, mean_squared_error, poisson
@@ -42,32 +43,12 @@ from jaxderiv.kernels.passes import Kernel
 MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logistic, "poisson": poisson,
           "softmax": softmax}  # fmt: skip
 
-# The machine of the cost model, per second: two cores, as measured. Only ratios matter.
-FLOPS = 3e11  # operations of a Hessian's product, in single precision
-ENTRIES = 2e8  # of X, what the Hessian's scaled copy and small products are limited by
-BYTES = 4e10  # read
-LOGITS = 1.3e8  # of which a pass takes exponentials
-FACTORED = 3e10  # operations of a Cholesky factor
-CALL = 1e-4  # seconds for each step besides
-NEWTON_STEPS = (5, 2)  # on the first sample and on all m rows, of a loss that is not quadratic
 SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
-FIRST = 8  # times fewer rows in the first sample
-WORTH = 4e8  # operations of a Hessian, from which on a first sample is worth the time to compile for its shape
-CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
-COARSE = 1e-3  # relative gradient norm at which Newton's method hands over
+COARSE = 1e-3  # relative gradient norm that is enough on a sample
+TRIED = 40  # passes of L-BFGS on the first sample, at most
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
-PROBE = 0.02  # seconds expected, from which on it pays to ask how fast L-BFGS is without a sample
 MEMORY = 10  # pairs that L-BFGS remembers
-PROBED = 12  # steps of conjugate gradients that tell how fast L-BFGS will be
 RIDGE = 1e-13  # of the mean of the Hessian's diagonal, added to its diagonal where it may be singular
-
-
-class Choice(NamedTuple):
-    """What the cost model expects of a sample of so many rows: passes over X, and seconds on its machine."""
-
-    rows: int
-    passes: float
-    seconds: float
 
 
 class Solution(NamedTuple):
@@ -79,7 +60,7 @@ class Solution(NamedTuple):
         certificate: $\\|\\nabla F(w)\\| / \\|\\nabla F(0)\\|$; the numerator alone where the start is stationary.
         passes: over all of X.
         stopped: "converged"; "limit" of passes; "stalled", no step lowers the loss in double precision; "not finite".
-        choices: of the cost model, the cheapest first, which was taken.
+        choices: of the cost model: first the one that was taken, then the others, the cheapest first.
     """
 
     params: np.ndarray
@@ -108,7 +89,6 @@ def solve(
     tolerance: float = 1e-10,
     limit: int = 1000,
     rows: int | None = None,
-    start: Any = None,
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
 ) -> Solution:
@@ -121,10 +101,9 @@ def solve(
         delta: of Huber's loss, in the unit of y.
         tolerance: on the certificate.
         limit: of passes over X.
-        rows: of the sample; by default the cost model chooses.
-        start: the first point of L-BFGS, for warm starts; by default what Newton's method on the sample finds.
+        rows: of the sample for the Hessian; by default the cost model chooses, and 0 is L-BFGS alone.
         seed: of the sample.
-        report: called with lines that say what the cost model chose.
+        report: called with lines that say what the cost model chose, and if it changes its mind.
     Raises:
         InputError: for shapes that do not fit, numbers that are not finite, targets outside of the model's, weights
             that are negative or all zero, more memory than there is; without a penalty also where there is no minimum
@@ -138,25 +117,36 @@ def solve(
         shape = (X.shape[1] + intercept, *y.shape[1:])
         how: dict[str, Any] = {"loss": loss, "intercept": intercept}
         data = (X, y, s, np.float64(lam))
-        choices = (
-            _choices(model, data, shape, max(tolerance, 1e-16), how)
-            if rows is None
-            else (Choice(rows, math.nan, math.nan),)
-        )
-        m = min(choices[0].rows, len(X))
-        _said(X, m, shape)
-        report(_in_words(choices, len(X)))
         here = _evaluated(np.zeros(shape), *data, **how)
         size = float(jnp.linalg.norm(here.gradient))
-        scale, factor = size if size > 0 else 1.0, None
-        if m:
-            w, factor = _on_samples(data, m, shape, COARSE * scale, seed, model, how)
-            there = _evaluated(w, *data, **how)
+        scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(shape)
+        bound = np.float64(tolerance * scale)
+        costs = Costs(*X.shape, math.prod(shape), math.prod(shape[1:]), model == "least squares")
+        near = _on_first_sample(data, costs.first, shape, seed, how) if costs.first else None
+        if rows is None:
+            choices = _choices(costs, tolerance, near, _free_memory())
+        else:
+            choices = (Choice(min(rows, len(X)), limit, math.nan),)
+            _said(costs, choices[0].rows, _free_memory())
+        report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(len(X))}" for k, choice in enumerate(choices[:4])))
+        if near is not None:
+            there, passes = _evaluated(near.w, *data, **how), passes + 1
             # A sample may have no minimum where all the rows have one.
+            if there.value < here.value:
+                here, pairs = there, near.pairs
+        short = False
+        if choices[0].rows == 0:
+            here, pairs, taken, short, choices = _alone(here, pairs, data, bound, limit - passes, costs, choices, how)
+            passes += taken
+            if choices[0].rows:
+                report(f"after {passes} passes  {choices[0].in_words(len(X))}")
+        if choices[0].rows and jnp.linalg.norm(here.gradient) > bound:
+            w, factor = _on_samples(here.w, data, choices[0].rows, near, COARSE * scale, seed, how)
+            there = _evaluated(w, *data, **how)
             here = there if there.value < here.value else here
-        if start is not None:
-            here = _evaluated(np.asarray(start, dtype=float).reshape(shape), *data, **how)
-        here, passes, short = _quasi_newton(here, factor, *data, np.float64(tolerance * scale), limit, **how)
+            left = limit - passes - 1
+            here, _, taken, short = _quasi_newton(here, _no_pairs(shape), factor, *data, bound, left, **how)
+            passes += int(taken) + 1
         w, value, certificate = here.w, float(here.value), float(jnp.linalg.norm(here.gradient)) / scale
         if not (np.isfinite(certificate) and np.isfinite(value)):
             stopped = "not finite"
@@ -166,70 +156,7 @@ def solve(
             stopped = "stalled" if short else "limit"
         if lam == 0 and model in ("logistic", "softmax"):
             _has_minimum(data, w, certificate * scale, intercept)
-        return Solution(np.asarray(w), value, certificate, int(passes) + 1 + (m > 0), stopped, choices)
-
-
-# The cost model ----------------------------------------------------------------------------------------------------
-def _choices(model, data, shape, tolerance, how) -> tuple[Choice, ...]:
-    """Samples of n, n/2, n/4 ... rows, and of none if the others are dear; the cheapest first."""
-    n, d = data[0].shape
-    D, K = math.prod(shape), math.prod(shape[1:])
-    once = 2 * n * d * 8 / BYTES + 4 * n * d * K / FLOPS + n * K / LOGITS + CALL
-    products = max(1, K * (K - 1) // 2)
-
-    def hessian(m: int) -> float:
-        return m * d * (1 / ENTRIES + 2 * products * d / FLOPS) + D**3 / 3 / FACTORED + CALL
-
-    def of(m: int) -> Choice:
-        quadratic = model == "least squares"
-        missed = math.sqrt(D / m * (1 - m / n)) + (1e-8 if quadratic else CHANGE)
-        passes = math.log(tolerance) / math.log(min(missed, 0.98)) + 2
-        steps = (1,) if quadratic else NEWTON_STEPS
-        newton = sum(k * hessian(rows) for k, rows in zip(steps, _sizes(m, D, model), strict=False))
-        return Choice(m, passes, newton + passes * (once + 2 * D * D * 8 / BYTES))
-
-    sizes = [m for m in (n >> i for i in range(n.bit_length())) if m >= 4 * D] or [n]
-    found = [of(m) for m in sizes]
-    if min(choice.seconds for choice in found) > PROBE:
-        rate = min(float(_rate(np.zeros(shape), *_sample(data, min(n, max(2048, 2 * d)), 0), **how)), 0.99)
-        passes = math.log(tolerance) / math.log(rate) + 2
-        found.append(Choice(0, passes, passes * once))
-    return tuple(sorted(found, key=lambda choice: choice.seconds))
-
-
-def _sizes(m: int, D: int, model: str) -> tuple[int, ...]:
-    """Rows of the samples that Newton's method runs on."""
-    worth = model != "least squares" and m >= 4 * D * FIRST and m * D**2 >= WORTH
-    return (m // FIRST, m) if worth else (m,)
-
-
-def _in_words(choices: tuple[Choice, ...], n: int) -> str:
-    def line(choice: Choice) -> str:
-        name = "L-BFGS" if choice.rows == 0 else f"Hessians of {choice.rows} of {n} rows"
-        if math.isnan(choice.seconds):
-            return f"{name}, as asked for"
-        return f"{name}: {choice.passes:.0f} passes, {choice.seconds:.3g} s expected"
-
-    first, *others = [line(choice) for choice in choices]
-    return "\n".join([f"chosen  {first}", *(f"        {other}" for other in others[:3])])
-
-
-@partial(jax.jit, static_argnames=("loss", "intercept"))
-def _rate(w, X, y, s, lam, *, loss: Kernel, intercept: bool):
-    """By how much conjugate gradients shorten the residual of Newton's equation at w, per step."""
-    how = {"weights": s, "intercept": intercept}
-    residual = -loss.gradient(w, X, y, lam, **how)
-
-    def step(_, state):
-        residual, along, square = state
-        image = loss.hvp(w, along, X, y, lam, **how)
-        residual = residual - square / jnp.vdot(along, image) * image
-        new = jnp.vdot(residual, residual)
-        return residual, residual + new / square * along, new
-
-    square = jnp.vdot(residual, residual)
-    last = jax.lax.fori_loop(0, PROBED, step, (residual, residual, square))[2]
-    return jnp.nan_to_num(jnp.clip((last / square) ** (0.5 / PROBED), 0.01), nan=0.01)
+        return Solution(np.asarray(w), value, certificate, passes, stopped, choices)
 
 
 # The method --------------------------------------------------------------------------------------------------------
@@ -249,16 +176,88 @@ def _evaluated(w, X, y, s, lam, *, loss, intercept, want=("value", "gradient")) 
     return _Here(w, value, gradient, hessian)
 
 
-def _on_samples(data, m, shape, bound, seed, model, how):
+class _Near(NamedTuple):
+    """Where L-BFGS on the first sample has ended.
+
+    Attributes:
+        pairs: what it remembers.
+        gained: the gradient norm there in parts of that at 0.
+        passes: over the sample.
+        rows: of the sample.
+        even: rows that count in the Hessian, in parts of all rows.
+    """
+
+    w: jax.Array
+    pairs: tuple[jax.Array, ...]
+    gained: float
+    passes: int
+    rows: int
+    even: float
+
+    @property
+    def converged(self) -> bool:
+        return self.gained <= COARSE
+
+
+def _on_first_sample(data, rows, shape, seed, how) -> _Near:
+    data = _sample(data, rows, seed)
+    here = _evaluated(np.zeros(shape), *data, **how)
+    size = jnp.linalg.norm(here.gradient)
+    here, pairs, taken, _ = _quasi_newton(here, _no_pairs(shape), None, *data, COARSE * size, TRIED, **how)
+    even = float(_evenness(here.w, *data[:3], **how))
+    return _Near(here.w, pairs, float(jnp.linalg.norm(here.gradient) / size), int(taken), rows, even)
+
+
+@partial(jax.jit, static_argnames=("loss", "intercept"))
+def _evenness(w, X, y, s, *, loss, intercept):
+    """Kish's effective sample size of what the rows add to the trace of the Hessian, in parts of their number."""
+    d = X.shape[1]
+    C, F = loss.curvature.factors(X, X @ w[:d] + (w[d:] if intercept else 0), y)
+    traces = jnp.sum(F**2, axis=1)
+    shares = C * (traces if s is None else s * traces)[None]
+    return jnp.min(jnp.sum(shares, axis=1) ** 2 / jnp.sum(shares**2, axis=1)) / len(X)
+
+
+def _choices(costs: Costs, tolerance: float, near: _Near | None, free: float) -> tuple[Choice, ...]:
+    """Of those for which there is memory, the cheapest first."""
+    tolerance = max(tolerance, 1e-16)
+    if near is None:
+        found, alone = costs.with_hessians(tolerance), passes_left(TYPICAL, 1e-10, tolerance)
+    else:
+        found = costs.with_hessians(tolerance, near.rows, near.converged, near.even)
+        # From as far as the minimum of the sample is. The first two passes are spent on the length of a step.
+        alone = passes_left(max(near.passes - 2, 1), near.gained, tolerance / math.sqrt(costs.D / near.rows))
+    found = [choice for choice in found if _needed(costs, choice.rows) <= free]
+    small = near is None and found and found[0].seconds <= WORTH
+    return tuple(found if small else sorted([*found, costs.without(alone)], key=lambda choice: choice.seconds))
+
+
+def _alone(here, pairs, data, bound, limit, costs, choices, how):
+    """L-BFGS, as long as it is expected to end before the next best choice would."""
+    others = [choice for choice in choices if choice.rows]
+    begun, passes, budget = jnp.linalg.norm(here.gradient), 0, choices[0].passes
+    while True:
+        most = int(min(limit, passes + math.ceil(budget))) - passes
+        here, pairs, taken, short = _quasi_newton(here, pairs, None, *data, bound, most, **how)
+        passes, reached = passes + int(taken), jnp.linalg.norm(here.gradient)
+        if short or passes >= limit or not reached > bound:
+            return here, pairs, passes, short, choices
+        budget = passes_left(passes, float(reached / begun), float(bound / reached))
+        if others and budget * costs.once > others[0].seconds:
+            alone = costs.without(passes + budget)
+            return here, pairs, passes, short, (others[0], *sorted([*others[1:], alone], key=lambda c: c.seconds))
+
+
+def _on_samples(w, data, m, near, bound, seed, how):
     """The end of Newton's method on m rows, and the Cholesky factor of the Hessian there."""
-    D = math.prod(shape)
-    for dtype in (np.float32, np.float64) if m * D**2 >= SINGLE else (np.float64,):
-        w = np.zeros(shape)
-        for rows in _sizes(m, D, model):
-            w, factor, left = _newton(w, *_sample(data, rows, seed, dtype), np.float64(bound), **how)
+    sizes = (m,) if near is None or near.converged or near.rows >= m else (near.rows, m)
+    for dtype in (np.float32, np.float64) if m * w.size**2 >= SINGLE else (np.float64,):
+        found = w
+        for rows in sizes:
+            found, factor, left = _newton(found, *_sample(data, rows, seed, dtype), np.float64(bound), **how)
         if left > DETERMINED:
             break
-    return w, factor
+    return found, factor
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
@@ -277,8 +276,8 @@ def _newton(w, X, y, s, lam, bound, *, loss, intercept):
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
-def _quasi_newton(here, factor, X, y, s, lam, bound, limit, *, loss, intercept):
-    """Where it ends, the passes, and whether no step was short enough."""
+def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept):
+    """Where it ends, the pairs it remembers, the passes, and whether no step was short enough."""
     evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept)
     metric: Callable
     if factor is None:
@@ -288,11 +287,13 @@ def _quasi_newton(here, factor, X, y, s, lam, bound, limit, *, loss, intercept):
         metric = lambda q, scale: jnp.where(scale > 0, scale, inverse) * q
     else:
         metric = lambda q, _: _solved(factor, q)
-    shape = here.w.shape
-    empty = (jnp.zeros((MEMORY, *shape)), jnp.zeros((MEMORY, *shape)), jnp.zeros(MEMORY))
-    direction = lambda here, memory: -_two_loops(here.gradient, memory, metric)
-    here, passes, shrunk = _descent(evaluate, direction, _remembered, empty, here, bound, limit, ROUNDING)
-    return here, passes, shrunk <= SHORTEST
+    direction = lambda here, pairs: -_two_loops(here.gradient, pairs, metric)
+    here, pairs, passes, length = _descent(evaluate, direction, _remembered, pairs, here, bound, limit, ROUNDING)
+    return here, pairs, passes, length <= SHORTEST
+
+
+def _no_pairs(shape):
+    return np.zeros((MEMORY, *shape)), np.zeros((MEMORY, *shape)), np.zeros(MEMORY)
 
 
 SHORTEST = 2.0**-40  # part of a step below which there is nothing to be gained
@@ -324,9 +325,9 @@ def _descent(evaluate, direction, remember, memory, here, bound, limit, rounding
 
         return jax.lax.cond(lower | level, step, lambda: (here, memory, along, length / 2, turns + 1))
 
-    begun = (here, memory, direction(here, memory), jnp.ones(()), jnp.ones((), int))
-    here, _, _, length, turns = jax.lax.while_loop(going, turn, begun)
-    return here, turns, length
+    begun = (here, memory, direction(here, memory), jnp.ones(()), jnp.zeros((), int))
+    here, memory, _, length, turns = jax.lax.while_loop(going, turn, begun)
+    return here, memory, turns, length
 
 
 def _remembered(memory, step, change):
@@ -468,20 +469,23 @@ def _has_minimum(data, w, gradient_norm, intercept) -> None:
         )
 
 
-def _said(X: jax.Array, m: int, shape: tuple[int, ...]) -> None:
+def _needed(costs: Costs, m: int) -> int:
+    """Bytes that a Hessian of m rows takes, with the sample and what L-BFGS remembers."""
+    return 8 * (3 * costs.D**2 * (m > 0) + 2 * MEMORY * costs.D + (m < costs.n) * m * costs.d)
+
+
+def _said(costs: Costs, m: int, free: float) -> None:
     """Memory that is not there is said before it is asked for."""
-    D = math.prod(shape)
-    needed = 8 * (3 * D * D * (m > 0) + 2 * MEMORY * D + (m < len(X)) * m * X.shape[1])
-    free = _free_memory()
-    if free is not None and needed > free:
+    if _needed(costs, m) > free:
         raise InputError(
-            f"the Hessian of {D} parameters and a sample of {m} rows take {needed / 1e9:.1f} GB and "
+            f"the Hessian of {costs.D} parameters and a sample of {m} rows take {_needed(costs, m) / 1e9:.1f} GB and "
             f"{free / 1e9:.1f} GB are free; rows=0 needs neither"
         )
 
 
-def _free_memory() -> int | None:
+def _free_memory() -> float:
+    """Infinity where the system does not say."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
-        return None
+        return math.inf

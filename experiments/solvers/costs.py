@@ -1,0 +1,98 @@
+r"""What the methods of `experiments.solvers.smooth` are expected to cost on data of a shape.
+
+Every method ends with L-BFGS on all rows; in the metric of a Hessian of m rows each pass gains about a factor
+$\sqrt{D/m}$, and without one what a run on a sample says.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+# The machine of the cost model, per second: two cores, as measured. Only ratios matter.
+FLOPS = 3e11  # operations of a Hessian's product, in single precision
+ENTRIES = 1.6e8  # of X, what a sample's copy, the Hessian's scaled copy and small products are limited by
+BYTES = 3.2e10  # read
+LOGITS = 1.3e8  # of which a pass takes exponentials
+FACTORED = 3e10  # operations of a Cholesky factor
+CALL = 1e-4  # seconds for each step besides
+
+BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
+NEWTON = 5  # steps of Newton's method for a loss that is not quadratic
+NEARBY = 2  # of them, from the minimum of a smaller sample
+CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
+WORTH = 0.01  # seconds expected, from which on it pays to begin on a small sample
+LEAST, EACH, PART = 2048, 8, 32  # rows of that sample: at least, for each parameter, and one of so many
+TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
+
+
+class Choice(NamedTuple):
+    """What the cost model expects of a Hessian of so many rows, 0 for none: passes over X, and seconds."""
+
+    rows: int
+    passes: float
+    seconds: float
+
+    def in_words(self, n: int) -> str:
+        name = "L-BFGS" if self.rows == 0 else f"Hessians of {self.rows} of {n} rows"
+        if math.isnan(self.seconds):
+            return f"{name}, as asked for"
+        return f"{name}: {self.passes:.0f} passes, {self.seconds:.3g} s expected"
+
+
+class Costs(NamedTuple):
+    """Of X, (n, d), and D parameters for K logits."""
+
+    n: int
+    d: int
+    D: int
+    K: int
+    quadratic: bool
+
+    @property
+    def once(self) -> float:
+        """Seconds of a pass: the value and the gradient."""
+        products = 2 * self.n * self.d * 8 / BYTES + 4 * self.n * self.d * self.K / FLOPS
+        return products + self.n * self.K / LOGITS + CALL
+
+    @property
+    def first(self) -> int:
+        """Rows of the sample to begin on, 0 if that is not worth it."""
+        rows = max(LEAST, EACH * self.D, self.n // PART)
+        return rows if 4 * rows <= self.n and self.with_hessians(1e-10)[0].seconds > WORTH else 0
+
+    def hessian(self, m: int) -> float:
+        """Seconds of a step of Newton's method on m rows."""
+        products = max(1, self.K * (self.K - 1) // 2)
+        return m * self.d * (1 / ENTRIES + 2 * products * self.d / FLOPS) + self.D**3 / 3 / FACTORED + CALL
+
+    def with_hessians(self, tolerance: float, first: int = 0, near: bool = False, even: float = 1.0) -> list[Choice]:
+        """Of n, n/2, n/4 ... rows, the cheapest first.
+
+        Args:
+            first: rows of the sample that it begins on, if any; `near` its minimum or not yet.
+            even: rows that count in parts of all rows, by Kish's effective sample size, of which the square root has
+                agreed with measured passes.
+        """
+        steps = 1 if self.quadratic else NEWTON
+
+        def of(m: int) -> Choice:
+            missed = math.sqrt(self.D / (math.sqrt(even) * m) * (1 - m / self.n)) + (1e-8 if self.quadratic else CHANGE)
+            passes = math.log(tolerance) / math.log(min(missed, 0.98)) + BEFORE
+            # From a smaller sample the way is short.
+            smaller = 0.0 if near or not first else steps * self.hessian(first)
+            newton = smaller + (min(steps, NEARBY) if first else steps) * self.hessian(m) + m * self.d / ENTRIES
+            return Choice(m, passes, newton + passes * (self.once + 2 * self.D**2 * 8 / BYTES))
+
+        sizes = [m for m in (self.n >> i for i in range(self.n.bit_length())) if m >= max(4 * self.D, first)]
+        return sorted((of(m) for m in sizes or [self.n]), key=lambda choice: choice.seconds)
+
+    def without(self, passes: float) -> Choice:
+        """L-BFGS alone."""
+        passes += BEFORE
+        return Choice(0, passes, passes * self.once)
+
+
+def passes_left(taken: int, gained: float, wanted: float) -> float:
+    """How many more it takes to gain a factor `wanted` < 1, after some that gained a factor `gained`."""
+    return taken * math.log(wanted) / math.log(gained) if 0 < gained < 1 else math.inf
