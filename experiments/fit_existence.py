@@ -105,9 +105,15 @@ def has_minimum(X: np.ndarray, y: np.ndarray, z: np.ndarray, gradient_norm: floa
         gradient_norm: of the mean loss at the point.
     """
     wrong = np.abs(expit(z) - y) if y.ndim == 1 else softmax(z, axis=1)[y == 0]
-    least = np.linalg.svd(X, compute_uv=False)[-1]
     # Twice, so that rounding in the norms does not matter.
-    return bool(wrong.min() * least > 2 * len(X) * gradient_norm)
+    return bool(wrong.min() * _least_singular_value(X) > 2 * len(X) * gradient_norm)
+
+
+def _least_singular_value(X: np.ndarray) -> float:
+    """That of X, or a lower bound that is near, by the Gram matrix where rounding there does not matter."""
+    gram = X.T @ X
+    square = np.linalg.eigvalsh(gram)[0] - (len(X) + len(gram)) * np.finfo(float).eps * np.trace(gram)
+    return float(np.sqrt(square) if square > 0 else np.linalg.svd(X, compute_uv=False)[-1])
 
 
 def separating_direction(X: np.ndarray, y: np.ndarray) -> Direction | None:

@@ -44,7 +44,8 @@ MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logis
           "softmax": softmax}  # fmt: skip
 
 SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
-COARSE = 1e-3  # relative gradient norm that is enough on a sample
+COARSE = 1e-3  # relative gradient norm at which L-BFGS on the first sample ends
+HANDOVER = 0.03  # relative gradient norm at which Newton's method on a sample ends
 TRIED = 40  # passes of L-BFGS on the first sample, at most
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
 MEMORY = 10  # pairs that L-BFGS remembers
@@ -141,7 +142,7 @@ def solve(
             if choices[0].rows:
                 report(f"after {passes} passes  {choices[0].in_words(len(X))}")
         if choices[0].rows and jnp.linalg.norm(here.gradient) > bound:
-            w, factor = _on_samples(here.w, data, choices[0].rows, near, COARSE * scale, seed, how)
+            w, factor = _on_samples(here.w, data, choices[0].rows, near, HANDOVER * scale, seed, how)
             there = _evaluated(w, *data, **how)
             here = there if there.value < here.value else here
             left = limit - passes - 1
@@ -437,19 +438,23 @@ def _targets(model: str, y: jax.Array) -> None:
 
 def _one_minimum_at_most(X: jax.Array, s: jax.Array | None, intercept: bool) -> None:
     """Without a penalty columns that determine one another leave many minima."""
-    used = X if s is None else X[np.asarray(s) > 0]
-    full = jnp.concatenate([used, jnp.ones((len(used), 1))], axis=1) if intercept else used
-    gram = np.asarray(full.T @ full)
-    lengths = np.sqrt(np.diag(gram))
-    lengths[lengths == 0] = 1.0
-    values, vectors = np.linalg.eigh(gram / np.outer(lengths, lengths))
-    if values[0] <= len(values) * np.finfo(float).eps * 4 or len(full) < full.shape[1]:
-        involved = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-6)[:6]
-        names = ", ".join("the intercept" if intercept and j == X.shape[1] else f"column {j}" for j in involved)
-        raise InputError(
-            f"without a penalty there are many minima: X has {len(full)} rows with weight and "
-            f"{full.shape[1]} columns, of which {names} determine one another; leave some out, or write lam above 0"
-        )
+    used = np.asarray(X) if s is None else np.asarray(X)[np.asarray(s) > 0]
+    d = X.shape[1] + intercept
+    # Columns that do not determine one another in some of the rows do not in all.
+    for rows in (used[: 10 * d], used):
+        full = np.column_stack([rows, np.ones(len(rows))]) if intercept else rows
+        gram = full.T @ full
+        lengths = np.sqrt(np.diag(gram))
+        lengths[lengths == 0] = 1.0
+        values, vectors = np.linalg.eigh(gram / np.outer(lengths, lengths))
+        if values[0] > d * np.finfo(float).eps * 4 and len(full) >= d:
+            return
+    involved = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-6)[:6]
+    names = ", ".join("the intercept" if j == X.shape[1] else f"column {j}" for j in involved)
+    raise InputError(
+        f"without a penalty there are many minima: X has {len(used)} rows with weight and {d} columns, of which "
+        f"{names} determine one another; leave some out, or write lam above 0"
+    )
 
 
 def _has_minimum(data, w, gradient_norm, intercept) -> None:

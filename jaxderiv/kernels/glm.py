@@ -77,7 +77,8 @@ def of_numbers(
 def _softmax() -> Kernel:
     summed = Curvature(_pairs, _from_pairs, _pairs_sizes)
     along = lambda Z, T, U: softmax.probabilities_along(Z, U)
-    return Kernel(softmax.cross_entropy, softmax.residual, along, summed, several=True)
+    # Of the logits: log p would be an exponential and a logarithm for each of the K classes.
+    return Kernel(softmax.cross_entropy_of_logits, softmax.residual, along, summed, several=True)
 
 
 # The Hessian of softmax regression by classes k and m is minus X' diag(p_k p_m) X for k other than m. As the curvature
