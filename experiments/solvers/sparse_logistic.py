@@ -39,6 +39,7 @@ from experiments.solvers.sparse import (
     _State,
     _sweeps,
 )
+from experiments.solvers.threads import gram, one_blas_thread, product
 from jaxderiv.errors import InputError
 
 WIDE = 100  # times the working set: so many columns are checked for several lam at once
@@ -88,8 +89,8 @@ def logistic_path(X: Any, y: Any, lams: Any, l1_ratio: float = 1.0, tolerance: f
     """
     lams = np.asarray(lams, dtype=np.float64)
     _allowed(lams, tolerance, limit, "logistic", "logistic_elastic_net")
-    X, y, c = _data(X, y, l1_ratio)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), one_blas_thread():
+        X, y, c = _data(X, y, l1_ratio)
         return _Search(X, y, c, l1_ratio, tolerance, limit).in_order(lams)
 
 
@@ -236,7 +237,7 @@ class _Search(_Screened):
             return False
         self.curvature = curvature
         rows = self.part * np.sqrt(self.curvature / len(curvature))[:, None]
-        self.gram[:m, :m] = rows.T @ rows
+        self.gram[:m, :m] = gram(rows)
         self.padded = jax.device_put(self.gram, may_alias=True)
         self.factor = None
         return True
@@ -248,7 +249,7 @@ class _Search(_Screened):
             used = np.flatnonzero(w)
             z = self.part[:, used] @ w[used]
             states[i] = self.point(w, z, *self.loss(z), c)
-        C = np.array([states[i].r for i in open_]) @ self.X / len(self.y)
+        C = product(np.array([states[i].r for i in open_]), self.X) / len(self.y)
         for k, i in enumerate(open_):
             params[i] = 0.0
             params[i][self.columns] = states[i].w

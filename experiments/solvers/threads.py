@@ -1,11 +1,19 @@
-"""How many threads BLAS has."""
+"""Products by several threads that sleep when they are done."""
 
 from __future__ import annotations
 
 import functools
+import itertools
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
+
+_WORTH = 2**26  # multiplications, from which on a product is shared
+_MOST = 8  # threads
 
 
 @functools.cache
@@ -19,3 +27,48 @@ def one_blas_thread() -> AbstractContextManager:
     BLAS's threads wait busily for their next call, and take cores from JAX: two or three times as long, measured.
     """
     return _controller().limit(limits=1, user_api="blas")
+
+
+def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """A @ B, each thread some columns of B, for use with `one_blas_thread`."""
+    parts = min(_threads(), B.shape[1])
+    if parts < 2 or len(A) * B.size < _WORTH:
+        return A @ B
+    found = np.empty((len(A), B.shape[1]))
+    ends = np.linspace(0, B.shape[1], parts + 1).astype(int)
+    _all(functools.partial(np.matmul, A, B[:, a:b], out=found[:, a:b]) for a, b in itertools.pairwise(ends))
+    return found
+
+
+def gram(X: np.ndarray) -> np.ndarray:
+    """X'X, by two threads, for use with `one_blas_thread`."""
+    d = X.shape[1]
+    if _threads() < 2 or d < 2 or d * X.size < _WORTH:
+        return X.T @ X
+    found, h = np.empty((d, d)), d // 2
+    A, B = X[:, :h], X[:, h:]
+
+    def beside() -> None:
+        np.matmul(A.T, B, out=found[:h, h:])
+        found[h:, :h] = found[:h, h:].T
+
+    def diagonal() -> None:
+        # Half the work, as they are symmetric.
+        found[:h, :h], found[h:, h:] = A.T @ A, B.T @ B
+
+    _all((beside, diagonal))
+    return found
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, _MOST)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_threads())
+
+
+def _all(tasks: Iterable[Callable[[], object]]) -> None:
+    for task in [_pool().submit(task) for task in tasks]:
+        task.result()
