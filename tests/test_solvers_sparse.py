@@ -59,6 +59,17 @@ def test_a_certificate_from_the_gram_matrix_is_no_smaller_than_that_of_the_data(
     assert np.max(path.certificate) <= tolerance or tolerance < 1e-12
 
 
+@pytest.mark.parametrize(("shape", "offset"), [((300, 12), 100.0), ((300, 12), 1e3), ((40, 100), 100.0)])
+def test_columns_with_large_means_take_few_steps(shape, offset):
+    X, y = data(*shape)
+    X = X + offset
+    lams = lam_grid(X, y, 8, 1e-4)
+    path = elastic_net_path(X, y, lams)
+    assert set(path.stopped) == {"converged"}
+    assert np.max(relative_gaps(path, X, y, lams)) <= 2e-10
+    assert np.sum(path.steps) < 500
+
+
 @pytest.mark.parametrize(("parts", "d"), [(1, 7), (3, 7), (2, 1)])
 def test_shared_products_are_products(parts, d, monkeypatch):
     monkeypatch.setattr(threads, "_WORTH", 0)
@@ -104,6 +115,7 @@ def test_each_half_of_the_method_is_used(method, monkeypatch):
     lam = 0.05 * lam_max(X, y)
     if method == "sweeps":
         monkeypatch.setattr(sparse._Search, "newton", lambda self, state, *_, **how: state)
+        monkeypatch.setattr(sparse, "CRAWLING", 1000)
     found = elastic_net(X, y, lam, tolerance=1e-12, limit=100_000)
     assert found.stopped == "converged"
     # Coordinate descent alone is slow for correlated columns; with Newton's steps a few sweeps are enough.

@@ -57,6 +57,17 @@ def test_every_certificate_holds_and_is_that_of_the_data(shape, l1_ratio, few):
     assert np.allclose(path.certificate, relative_gaps(path.params, X, y, lams, l1_ratio), rtol=0, atol=2e-15)
 
 
+@pytest.mark.parametrize(("shape", "offset"), [((300, 12), 100.0), ((300, 12), 1e3), ((40, 100), 100.0)])
+def test_columns_with_large_means_take_few_steps(shape, offset):
+    X, y = data(*shape)
+    X = X + offset
+    lams = lam_grid(X, y, 8, 1e-3)
+    path = logistic_path(X, y, lams)
+    assert set(path.stopped) == {"converged"}
+    assert np.max(relative_gaps(path.params, X, y, lams)) <= 2e-10
+    assert np.sum(path.steps) < 100
+
+
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 def test_a_certificate_far_from_the_minimum_is_that_of_the_data(l1_ratio):
     X, y = data(40, 150)

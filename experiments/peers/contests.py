@@ -40,11 +40,11 @@ class Drawn:
         y = (rng.random(len(X)) < 1 / (1 + np.exp(-z))).astype(float)
         return smooth.Data(X=np.ascontiguousarray(X), y=y, **{"lam": 1 / len(X), **how})
 
-    def path(self, rng, n, d, correlation=0.0, logistic=False, **how) -> paths.Data:
+    def path(self, rng, n, d, correlation=0.0, mean=0.0, logistic=False, **how) -> paths.Data:
         """A signal in one column of a hundred, ten at least, and noise of a third of its size."""
         X = rng.normal(size=(n, d))
         X[:, 1:] *= np.sqrt(1 - correlation**2)
-        X = np.asfortranarray(lfilter([1.0], [1.0, -correlation], X, axis=1))
+        X = np.asfortranarray(lfilter([1.0], [1.0, -correlation], X, axis=1) + mean)
         w, k = np.zeros(d), max(d // 100, 10)
         w[rng.choice(d, k, replace=False)] = rng.normal(size=k)
         z = X @ w
@@ -130,6 +130,9 @@ class Drawn:
     def tall_lasso(self, rng):
         return self.path(rng, *self.size(20_000, 300))
 
+    def lasso_with_means(self, rng):
+        return self.path(rng, *self.size(5_000, 100), mean=10.0)
+
     def labelled_path(self, rng):
         return self.path(rng, *self.smaller(1_000, 5_000), correlation=0.5, logistic=True)
 
@@ -141,6 +144,7 @@ CONTESTS: dict[str, tuple[ModuleType, Callable[[Drawn, np.random.Generator], Any
     "lasso path": (paths, Drawn.lasso),
     "elastic-net path": (paths, Drawn.elastic_net),
     "tall lasso path": (paths, Drawn.tall_lasso),
+    "lasso path, means of 10": (paths, Drawn.lasso_with_means),
     "sparse logistic path": (paths, Drawn.labelled_path),
     "1000 larger fits": (many, Drawn.large_fits),
     "tall": (smooth, Drawn.tall),

@@ -12,7 +12,8 @@ optimality join, and what is not certified is solved again, from there. Few colu
 
 *Solver.* Sweeps of coordinate descent, a compiled loop, settle the support; Newton's step on the support, an exact
 solution where no sign changes, ends it. Sweeps are cheap and always descend; the step makes the certificate as small as
-round-off allows. The factor of the last lam predicts the support of the next one.
+round-off allows. The factor of the last lam predicts the support of the next one. Where columns are nearly the same,
+as those with large means are, sweeps crawl: then exact steps go from one set of signs to the next.
 
 The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64. Where
 the Gram matrix has all columns it is computed from there and a bound on its rounding errors added, if that is small.
@@ -20,7 +21,8 @@ the Gram matrix has all columns it is computed from there and a bound on its rou
 Source: Tibshirani, Bien, Friedman, Hastie, Simon, Taylor and Tibshirani, *Strong rules for discarding predictors in
 lasso-type problems* (2012); Friedman, Hastie and Tibshirani, *Regularization paths for generalized linear models via
 coordinate descent* (2010), for the sweeps on a Gram matrix; Osborne, Presnell and Turlach, *A new approach to variable
-selection in least squares problems* (2000), for the step to a change of sign.
+selection in least squares problems* (2000), for the step to a change of sign; Lee, Battle, Raina and Ng, *Efficient
+sparse coding algorithms* (2007), for the search by signs.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ GROWTH = 0.07  # of the working set, that may be added to have more lam checked 
 MARGIN = 0.15  # of a step of lam, by which predicted correlations may err
 LEAST = 64  # columns that may be added whatever the working set
 SWEEPS = 2  # of coordinate descent between two Newton steps
+CRAWLING = 4  # times of them, after which signs change one at a time
 PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
 ROUNDS = 30  # of checks for the same lam
 RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
@@ -347,6 +350,40 @@ class _Screened:
             kept = self.moved(state, support, end, l1, l2)
         return state if kept is None else kept
 
+    def pivoted(self, state: _State, l1: float, l2: float, limit: int) -> tuple[_State, int]:
+        """The minimum, by exact steps for signs that change one at a time; also where columns are nearly the same, so
+        that coordinate descent crawls. Returns the steps, too.
+
+        Source: Lee, Battle, Raina and Ng, *Efficient sparse coding algorithms* (2007), algorithm 1.
+        """
+        m = len(self.columns)
+        G, b = self.gram[:m, :m], state.c + self.gram[:m, :m] @ state.w
+        w, c, signs = state.w.copy(), state.c, np.sign(state.w)
+        refused, joining, steps = np.zeros(m, bool), -1, 0
+        while steps < limit:
+            steps += 1
+            support = np.flatnonzero(signs)
+            v, wanted = w[support], signs[support]
+            move = self.solved(support, c[support] - l2 * v - l1 * wanted, l2, False) if len(support) else v
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ends = np.where(np.sign(v + move) != wanted, -v / move, np.inf)
+            first = int(ends.argmin()) if len(ends) else -1
+            if first >= 0 and ends[first] <= 1:
+                w[support] = v + max(ends[first], 0.0) * move
+                w[support[first]] = signs[support[first]] = 0.0
+                # One that joins and leaves at once does so by rounding errors, and would for ever.
+                refused[joining] |= support[first] == joining and ends[first] <= 0
+                c = b - G[:, support] @ w[support]
+                continue
+            w[support] = v + move
+            c = b - G[:, support] @ w[support]
+            outside = np.where((signs == 0) & ~refused, np.abs(c), 0.0)
+            joining = int(outside.argmax())
+            if outside[joining] <= l1 * (1 + 1e-12):
+                break
+            signs[joining] = np.sign(c[joining])
+        return _State(w, c), steps
+
     def moved(self, state, support, end, l1, l2) -> _State | None:
         """The state in which the support has the values `end`, if the value of P is not larger there."""
         m, v = len(self.columns), state.w[support]
@@ -482,9 +519,16 @@ class _Search(_Screened):
 
         if self.factor is not None:
             state, steps = self.newton(state, l1, l2, stale=True), 1
-        least, since = gap(state), 0
+        least, since, rounds = gap(state), 0, 0
         present = least
         while steps < limit and present > target and since < PATIENCE:
+            rounds += 1
+            if rounds % CRAWLING == 0:
+                found, taken = self.pivoted(state, l1, l2, limit - steps)
+                state, steps = (found if gap(found) < present else state), steps + taken
+                present = gap(state)
+                if present <= target:
+                    break
             w, c, taken = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit - steps))
             state, steps = _State(np.asarray(w)[:m], np.asarray(c)[:m]), steps + int(taken)
             present = gap(state)

@@ -27,6 +27,7 @@ import jax
 import numpy as np
 
 from experiments.solvers.sparse import (
+    CRAWLING,
     SHARE,
     SWEEPS,
     Path,
@@ -188,9 +189,12 @@ class _Search(_Screened):
         m, target = len(self.columns), EXACT * _violation(state, l1, l2)
         if self.factor is not None:
             state = self.newton(state, l1, l2, stale=True)
-        for _ in range(INNER):
+        for k in range(1, INNER + 1):
             if _violation(state, l1, l2) <= target:
                 break
+            if k % CRAWLING == 0:
+                state, _ = self.pivoted(state, l1, l2, 10 * m)
+                continue
             w, c, _ = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, SWEEPS)
             state = self.newton(_State(np.asarray(w)[:m], np.asarray(c)[:m]), l1, l2)
         return state
