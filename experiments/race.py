@@ -85,15 +85,18 @@ class OutOfTime(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raises OutOfTime within the block after so many seconds, as soon as compiled code returns to Python.
+    """Ends the block after so many seconds, as soon as compiled code returns to Python.
 
     There is no limit without timer signals, as on Windows, nor outside of the main thread.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    rung = False
 
     def stop(number, frame):
+        nonlocal rung
+        rung = True
         raise OutOfTime
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -101,6 +104,10 @@ def time_limit(seconds: float) -> Iterator[None]:
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
+    except BaseException:
+        # Code that is compiled makes an error of its own of it.
+        if not rung:
+            raise
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -126,15 +133,12 @@ def tolerances_of(fit: Fit, judged: Callable[[np.ndarray], float], seconds: floa
     """Those for the targets that it reaches in so many seconds: what misses the loose one misses the tight one."""
     found: list[float] = []
     exponent: int | None = 3
-    try:
-        with time_limit(seconds):
-            for target in TARGETS:
-                exponent = tolerance_of(fit, judged, target, exponent)
-                if exponent is None:
-                    break
-                found.append(10.0**-exponent)
-    except OutOfTime:
-        pass
+    with time_limit(seconds):
+        for target in TARGETS:
+            exponent = tolerance_of(fit, judged, target, exponent)
+            if exponent is None:
+                break
+            found.append(10.0**-exponent)
     return found
 
 

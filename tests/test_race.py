@@ -127,6 +127,19 @@ def test_a_peer_that_gains_nothing_or_takes_too_long_is_left_out():
     time.sleep(0.1)  # nothing rings any more
 
 
+def test_an_error_before_the_alarm_is_one_and_one_made_of_the_alarm_is_not():
+    def fit(tolerance):
+        try:
+            time.sleep(tolerance)
+        except BaseException:
+            raise SystemError("with an exception set") from None
+        raise ValueError("a bug")
+
+    assert race.tolerances_of(lambda tolerance: fit(60), float, 0.2) == []
+    with pytest.raises(ValueError, match="a bug"):
+        race.tolerances_of(lambda tolerance: fit(0), float, 60.0)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the alarm that is lost
 def test_who_sleeps_through_the_first_alarm_hears_the_next():
     class Deaf:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from experiments import certificates
-from experiments.solvers import sparse, threads
+from experiments.solvers import screened, sparse, threads
 from experiments.solvers.sparse import elastic_net, elastic_net_path, lam_grid, lam_max
 from jaxderiv.errors import InputError
 
@@ -24,15 +24,15 @@ def relative_gaps(path, X, y, lams, l1_ratio=1.0):
 
 
 @pytest.fixture
-def screened(monkeypatch):
+def few(monkeypatch):
     """Few columns are enough to be screened."""
     monkeypatch.setattr(sparse, "ALL", 0)
-    monkeypatch.setattr(sparse, "LEAST", 4)
+    monkeypatch.setattr(screened, "LEAST", 4)
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 @pytest.mark.parametrize("shape", [(60, 30), (40, 150)])
-def test_every_certificate_holds_and_is_that_of_the_data(shape, l1_ratio, screened):
+def test_every_certificate_holds_and_is_that_of_the_data(shape, l1_ratio, few):
     X, y = data(*shape)
     lams = lam_grid(X, y, 20, 1e-3, l1_ratio)
     path = elastic_net_path(X, y, lams, l1_ratio, tolerance=1e-12)
@@ -95,14 +95,14 @@ def test_screening_leaves_the_solutions_as_they_are(monkeypatch):
     lams = lam_grid(X, y, 15, 1e-2, 0.7)
     whole = elastic_net_path(X, y, lams, 0.7, tolerance=1e-14)
     monkeypatch.setattr(sparse, "ALL", 0)
-    monkeypatch.setattr(sparse, "LEAST", 4)
+    monkeypatch.setattr(screened, "LEAST", 4)
     few = elastic_net_path(X, y, lams, 0.7, tolerance=1e-14)
     assert np.allclose(whole.params, few.params, rtol=0, atol=1e-6)
     assert (few.working_set < whole.working_set).any()
 
 
-def test_columns_that_screening_misses_are_found_by_the_check(screened, monkeypatch):
-    monkeypatch.setattr(sparse, "MARGIN", -10.0)  # no column is expected to join
+def test_columns_that_screening_misses_are_found_by_the_check(few, monkeypatch):
+    monkeypatch.setattr(screened, "MARGIN", -10.0)  # no column is expected to join
     X, y = data(50, 100)
     path = elastic_net_path(X, y, lam_grid(X, y, 10, 1e-2))
     assert set(path.stopped) == {"converged"}
@@ -141,7 +141,7 @@ def test_from_lam_max_on_the_solution_is_zero_and_below_it_is_not():
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
-def test_zero_and_repeated_columns(l1_ratio, screened):
+def test_zero_and_repeated_columns(l1_ratio, few):
     X, y = data(40, 20)
     X = np.column_stack([X, np.zeros(40), X, -X[:, :3]])
     lams = lam_grid(X, y, 8, 1e-3, l1_ratio)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from experiments import certificates
-from experiments.solvers import sparse, sparse_logistic
+from experiments.solvers import screened, sparse_logistic
 from experiments.solvers.sparse_logistic import lam_grid, lam_max, logistic_elastic_net, logistic_path
 from jaxderiv.errors import InputError
 
@@ -42,7 +42,7 @@ def proximal_gradient(X, y, lam, l1_ratio, steps=20_000):
 @pytest.fixture
 def few(monkeypatch):
     """Few columns may join at once, and several lam are checked together."""
-    monkeypatch.setattr(sparse, "LEAST", 4)
+    monkeypatch.setattr(screened, "LEAST", 4)
     monkeypatch.setattr(sparse_logistic, "WIDE", 0)
 
 
@@ -98,7 +98,7 @@ def test_probabilities_are_labels_too():
 
 
 def test_columns_that_screening_misses_are_found_by_the_check(few, monkeypatch):
-    monkeypatch.setattr(sparse, "MARGIN", -10.0)  # no column is expected to join
+    monkeypatch.setattr(screened, "MARGIN", -10.0)  # no column is expected to join
     X, y = data(50, 100)
     lams = lam_grid(X, y, 10, 3e-2)[1:]
     path = logistic_path(X, y, lams)
@@ -255,7 +255,7 @@ def test_bad_arguments_are_named(change, words):
 
 
 def test_a_gram_matrix_without_a_place_is_named(monkeypatch):
-    monkeypatch.setattr(sparse, "MEMORY", 100)
+    monkeypatch.setattr(screened, "MEMORY", 100)
     X, y = data()
     with pytest.raises(InputError, match="larger lams"):
         logistic_path(X, y, lam_grid(X, y))

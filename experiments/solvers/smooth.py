@@ -46,6 +46,7 @@ MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logis
 SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
 COARSE = 1e-3  # relative gradient norm at which L-BFGS on the first sample ends
 HANDOVER = 0.03  # relative gradient norm at which Newton's method on a sample ends
+MANY = 2**20  # entries of an array, from which on JAX sums them
 TRIED = 40  # passes of L-BFGS on the first sample, at most
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
 MEMORY = 10  # pairs that L-BFGS remembers
@@ -119,7 +120,7 @@ def solve(
         how: dict[str, Any] = {"loss": loss, "intercept": intercept}
         data = (X, y, s, np.float64(lam))
         here = _evaluated(np.zeros(shape), *data, **how)
-        size = float(jnp.linalg.norm(here.gradient))
+        size = _norm(here)
         scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(shape)
         bound = np.float64(tolerance * scale)
         costs = Costs(*X.shape, math.prod(shape), math.prod(shape[1:]), model == "least squares")
@@ -133,7 +134,7 @@ def solve(
         if near is not None:
             there, passes = _evaluated(near.w, *data, **how), passes + 1
             # A sample may have no minimum where all the rows have one.
-            if there.value < here.value:
+            if float(there.value) < float(here.value):
                 here, pairs = there, near.pairs
         short = False
         if choices[0].rows == 0:
@@ -141,14 +142,14 @@ def solve(
             passes += taken
             if choices[0].rows:
                 report(f"after {passes} passes  {choices[0].in_words(len(X))}")
-        if choices[0].rows and jnp.linalg.norm(here.gradient) > bound:
+        if choices[0].rows and _norm(here) > bound:
             w, factor = _on_samples(here.w, data, choices[0].rows, near, HANDOVER * scale, seed, how)
             there = _evaluated(w, *data, **how)
-            here = there if there.value < here.value else here
+            here = there if float(there.value) < float(here.value) else here
             left = limit - passes - 1
             here, _, taken, short = _quasi_newton(here, _no_pairs(shape), factor, *data, bound, left, **how)
             passes += int(taken) + 1
-        w, value, certificate = here.w, float(here.value), float(jnp.linalg.norm(here.gradient)) / scale
+        w, value, certificate = here.w, float(here.value), _norm(here) / scale
         if not (np.isfinite(certificate) and np.isfinite(value)):
             stopped = "not finite"
         elif certificate <= tolerance:
@@ -166,6 +167,10 @@ class _Here(NamedTuple):
     value: jax.Array
     gradient: jax.Array
     hessian: jax.Array | None
+
+
+def _norm(here: _Here) -> float:
+    return float(np.linalg.norm(here.gradient))
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept", "want"))
@@ -203,10 +208,10 @@ class _Near(NamedTuple):
 def _on_first_sample(data, rows, shape, seed, how) -> _Near:
     data = _sample(data, rows, seed)
     here = _evaluated(np.zeros(shape), *data, **how)
-    size = jnp.linalg.norm(here.gradient)
+    size = _norm(here)
     here, pairs, taken, _ = _quasi_newton(here, _no_pairs(shape), None, *data, COARSE * size, TRIED, **how)
     even = float(_evenness(here.w, *data[:3], **how))
-    return _Near(here.w, pairs, float(jnp.linalg.norm(here.gradient) / size), int(taken), rows, even)
+    return _Near(here.w, pairs, _norm(here) / size, int(taken), rows, even)
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
@@ -236,14 +241,14 @@ def _choices(costs: Costs, tolerance: float, near: _Near | None, free: float) ->
 def _alone(here, pairs, data, bound, limit, costs, choices, how):
     """L-BFGS, as long as it is expected to end before the next best choice would."""
     others = [choice for choice in choices if choice.rows]
-    begun, passes, budget = jnp.linalg.norm(here.gradient), 0, choices[0].passes
+    begun, passes, budget = _norm(here), 0, choices[0].passes
     while True:
         most = int(min(limit, passes + math.ceil(budget))) - passes
         here, pairs, taken, short = _quasi_newton(here, pairs, None, *data, bound, most, **how)
-        passes, reached = passes + int(taken), jnp.linalg.norm(here.gradient)
+        passes, reached = passes + int(taken), _norm(here)
         if short or passes >= limit or not reached > bound:
             return here, pairs, passes, short, choices
-        budget = passes_left(passes, float(reached / begun), float(bound / reached))
+        budget = passes_left(passes, reached / begun, bound / reached)
         if others and budget * costs.once > others[0].seconds:
             alone = costs.without(passes + budget)
             return here, pairs, passes, short, (others[0], *sorted([*others[1:], alone], key=lambda c: c.seconds))
@@ -417,22 +422,27 @@ def _checked(model, X, y, weights, lam, delta, tolerance, limit):
     X = on_device(X)
     for name, array in (("X", X), ("y", y), ("weights", s)):
         # A sum that is finite has no summand that is not; only then each entry has to be looked at.
-        if array is not None and not jnp.isfinite(jnp.sum(array)) and not (finite := jnp.isfinite(array)).all():
-            place = ", ".join(str(int(i)) for i in np.argwhere(~np.asarray(finite))[0])
+        if array is not None and not math.isfinite(_sum(array)) and not (finite := np.isfinite(array)).all():
+            place = ", ".join(str(int(i)) for i in np.argwhere(~finite)[0])
             raise InputError(f"{name}[{place}] is not finite; leave such rows out or give them a value")
-    if s is not None and (float(jnp.min(s)) < 0 or float(jnp.max(s)) == 0):
+    if s is not None and ((given := np.asarray(s)).min() < 0 or given.max() == 0):
         raise InputError("weights are negative or all zero; allowed: 0 or more, and one above 0")
-    _targets(model, y)
+    _targets(model, np.asarray(y))
     return X, y, s
 
 
-def _targets(model: str, y: jax.Array) -> None:
-    low, high = float(jnp.min(y)), float(jnp.max(y))
+def _sum(array: jax.Array) -> float:
+    # For few numbers a call of JAX takes longer than the sum.
+    return float(jnp.sum(array) if array.size > MANY else np.asarray(array).sum())
+
+
+def _targets(model: str, y: np.ndarray) -> None:
+    low, high = np.min(y), np.max(y)
     if model == "logistic" and not 0 <= low <= high <= 1:
         raise InputError(f"y is from {low:g} to {high:g}; logistic regression takes 0 and 1, or probabilities")
     if model == "poisson" and low < 0:
         raise InputError(f"y has {low:g}; Poisson regression takes counts, 0 or more")
-    if model == "softmax" and not (low >= 0 and jnp.allclose(jnp.sum(y, axis=1), 1.0)):
+    if model == "softmax" and not (low >= 0 and np.allclose(np.sum(y, axis=1), 1.0)):
         raise InputError("rows of y are not of sum 1, or have negative entries; softmax regression takes one-hot rows")
 
 

@@ -1,91 +1,43 @@
 r"""Paths of the lasso and of the elastic net to a certificate, with few passes over X.
 
 The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw\|^2 + \lambda (\alpha \|w\|_1 +
-\frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. The numbers lam are taken in descending order, each started
-from the solution of the one before.
-
-*Passes.* Columns are screened for several lam at once, by a sequential rule that predicts their correlations from the
-last two lam (the strong rule takes the steepest slope possible in place of the last one), and their Gram matrix grows
-with them. The problems are solved in terms of the Gram matrix alone; then one product checks all columns for those lam,
-as a matrix product that costs little more than the product with one vector. Columns that violate the conditions of
-optimality join, and what is not certified is solved again, from there. Few columns are all taken from the start.
-
-*Solver.* Sweeps of coordinate descent, a compiled loop, settle the support; Newton's step on the support, an exact
-solution where no sign changes, ends it. Sweeps are cheap and always descend; the step makes the certificate as small as
-round-off allows. The factor of the last lam predicts the support of the next one. Where columns are nearly the same,
-as those with large means are, sweeps crawl: then exact steps go from one set of signs to the next.
+\frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. It is minimised in terms of the Gram matrix alone, as
+`experiments.solvers.screened` says; few columns are all taken from the start.
 
 The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64. Where
 the Gram matrix has all columns it is computed from there and a bound on its rounding errors added, if that is small.
-
-Source: Tibshirani, Bien, Friedman, Hastie, Simon, Taylor and Tibshirani, *Strong rules for discarding predictors in
-lasso-type problems* (2012); Friedman, Hastie and Tibshirani, *Regularization paths for generalized linear models via
-coordinate descent* (2010), for the sweeps on a Gram matrix; Osborne, Presnell and Turlach, *A new approach to variable
-selection in least squares problems* (2000), for the step to a change of sign; Lee, Battle, Raina and Ng, *Efficient
-sparse coding algorithms* (2007), for the search by signs.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from scipy.linalg import cho_solve
 
-from experiments.solvers.arrays import aligned
-from experiments.solvers.threads import gram, one_blas_thread, product
-from jaxderiv.errors import InputError
+from experiments.solvers.screened import (
+    CRAWLING,
+    SHARE,
+    SWEEPS,
+    Path,
+    Screened,
+    Solution,
+    State,
+    allowed,
+    checked,
+    grid,
+    single,
+    sweeps,
+)
+from experiments.solvers.threads import one_blas_thread, product
 
 ALL = 1000  # columns of which the Gram matrix is computed at once: cheaper than checks of more of them
-TOGETHER = 12  # lam that are checked by one product
-GROWTH = 0.07  # of the working set, that may be added to have more lam checked by one product
-MARGIN = 0.15  # of a step of lam, by which predicted correlations may err
-LEAST = 64  # columns that may be added whatever the working set
-SWEEPS = 2  # of coordinate descent between two Newton steps
-CRAWLING = 4  # times of them, after which signs change one at a time
 PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
-ROUNDS = 30  # of checks for the same lam
-RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
-CHANGES = 0.05  # of a support, for which its factor is not made anew
-SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
-MEMORY = 2**33  # bytes of a Gram matrix
-
-
-class Path(NamedTuple):
-    """Solutions for m values of lam, in the order they were given.
-
-    Attributes:
-        params: w, (m, d).
-        certificate: the relative duality gap, (m,).
-        working_set: how many columns the Gram matrix had, (m,).
-        steps: sweeps of coordinate descent and Newton steps, (m,); of the logistic loss proximal Newton steps.
-        stopped: for each lam "converged"; "limit", of steps or of what round-off allows; or "not finite".
-    """
-
-    params: np.ndarray
-    certificate: np.ndarray
-    working_set: np.ndarray
-    steps: np.ndarray
-    stopped: tuple[str, ...]
-
-
-class Solution(NamedTuple):
-    """`Path` of a single lam: params is (d,), the others are numbers, and a word."""
-
-    params: np.ndarray
-    certificate: float
-    working_set: int
-    steps: int
-    stopped: str
 
 
 def lam_max(X: Any, y: Any, l1_ratio: float = 1.0) -> float:
     r"""$\max_j |X_j^\top y| / \alpha$, from which on w = 0 is the solution. InputError as in `elastic_net_path`."""
-    X, y, c = _checked(X, y, l1_ratio)
+    X, y, c = checked(X, y, l1_ratio)
     return float(np.abs(c).max()) / l1_ratio
 
 
@@ -93,12 +45,12 @@ def lam_grid(X: Any, y: Any, count: int = 50, ratio: float = 1e-3, l1_ratio: flo
     """So many lam from `lam_max` down to ratio times that, with equal ratios. InputError also for data whose lam_max
     is 0 (every lam has the solution 0), a count below 1 or a ratio outside of (0, 1).
     """
-    return _grid(lam_max(X, y, l1_ratio), count, ratio, "X'y")
+    return grid(lam_max(X, y, l1_ratio), count, ratio, "X'y")
 
 
 def elastic_net(X: Any, y: Any, lam: float, l1_ratio: float = 1.0, **how: Any) -> Solution:
     """`elastic_net_path` of a single lam; arguments and errors as there."""
-    return _single(elastic_net_path(X, y, [lam], l1_ratio, **how))
+    return single(elastic_net_path(X, y, [lam], l1_ratio, **how))
 
 
 def elastic_net_path(
@@ -116,336 +68,13 @@ def elastic_net_path(
         InputError: for shapes that do not fit, numbers that are not finite or not allowed.
     """
     lams = np.asarray(lams, dtype=np.float64)
-    _allowed(lams, tolerance, limit)
+    allowed(lams, tolerance, limit)
     with jax.enable_x64(True), one_blas_thread():
-        X, y, c = _checked(X, y, l1_ratio)
+        X, y, c = checked(X, y, l1_ratio)
         return _Search(X, y, c, l1_ratio, tolerance, limit).in_order(lams)
 
 
-# Arguments ---------------------------------------------------------------------------------------------------------
-def _allowed(lams: np.ndarray, tolerance: float, limit: int, model="least squares", single="elastic_net") -> None:
-    if lams.ndim != 1 or not lams.size:
-        raise InputError(f"lams has the shape {lams.shape}; allowed: (m,), m >= 1; for one lam write {single}")
-    if not (np.isfinite(lams).all() and (lams > 0).all()):
-        came = lams[~(np.isfinite(lams) & (lams > 0))][0]
-        raise InputError(
-            f"a lam is {came}; allowed: finite and above 0; for a fit without a penalty write "
-            f'experiments.solvers.smooth.solve("{model}", X, y)'
-        )
-    if not (0 < tolerance < np.inf and limit >= 1):
-        raise InputError(f"tolerance is {tolerance} and limit {limit}; allowed: above 0, and 1 or more")
-
-
-def _checked(
-    X: Any, y: Any, l1_ratio: float, ridge: str = '"least squares", X, y, lam / len(y)', centre: float = 0.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """X and y in float64, and X'(y - centre). Arguments of `smooth.solve` name the same fit with a ridge penalty."""
-    if not 0 < l1_ratio <= 1:
-        raise InputError(
-            f"l1_ratio is {l1_ratio}; allowed: above 0, 1 at most; for a ridge penalty write "
-            f"experiments.solvers.smooth.solve({ridge})"
-        )
-    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if not (X.ndim == 2 and X.size and y.shape == X.shape[:1]):
-        raise InputError(f"X and y have the shapes {X.shape} and {y.shape}; allowed: (n, d) and (n,), n, d >= 1")
-    with np.errstate(all="ignore"):
-        c = product((y - centre)[None], X)[0]
-    # What is not finite in X or y is not finite in the product, so that the entries of X need no pass of their own.
-    if not np.isfinite(c).all():
-        raise InputError("X and y, or their products, are not finite; allowed: finite numbers, of moderate size")
-    return X, y, c
-
-
-def _grid(highest: float, count: int, ratio: float, product: str) -> np.ndarray:
-    if not (count >= 1 and 0 < ratio < 1):
-        raise InputError(f"count is {count} and ratio {ratio}; allowed: a count of 1 or more, a ratio in (0, 1)")
-    if highest == 0:
-        raise InputError(f"{product} is 0, so that w = 0 solves the problem of every lam; give lams of your own")
-    return highest * np.geomspace(1.0, ratio, count)
-
-
-def _single(path: Path) -> Solution:
-    return Solution(
-        path.params[0], float(path.certificate[0]), int(path.working_set[0]), int(path.steps[0]), path.stopped[0]
-    )
-
-
-# The path ----------------------------------------------------------------------------------------------------------
-class _State(NamedTuple):
-    """w of the working set and its correlations X_W'(y - Xw)."""
-
-    w: np.ndarray
-    c: np.ndarray
-
-
-class _Screened:
-    """A path by screened columns: the working set, its Gram matrix, and exact steps of a quadratic on a support.
-
-    A loss adds what is not implemented here. Its states are in terms of the working set.
-    """
-
-    unit: float  # of values, for what round-off allows
-
-    def __init__(self, X, y, c, l1_ratio, tolerance, limit):
-        self.X, self.y, self.c, self.l1_ratio = X, y, c, l1_ratio
-        self.tolerance, self.limit = tolerance, limit
-        self.columns, self.inside = np.zeros(0, int), np.zeros(X.shape[1], bool)
-        self.part, self.gram = np.zeros((len(X), 0), order="F"), np.zeros((0, 0))
-        self.padded = None
-        self.factor: tuple[np.ndarray, np.ndarray, float] | None = None
-        self.support = self.columns  # of the last exact step
-
-    def improve(self, open_: list[int], states: dict[int, Any], state, lams, steps) -> None:
-        """Write states of the open lam, from those that are there or, in their place, from `state`; count the steps."""
-        for i in open_:
-            begun = self.fitted(states.get(i, state))
-            states[i], taken = self.minimised(begun, lams[i], self.limit - steps[i])
-            # The next one starts here, in later rounds from its own last point.
-            state, steps[i] = states[i], steps[i] + taken
-
-    def minimised(self, state: Any, lam: float, limit: int) -> tuple[Any, int]:
-        """Minimise over the working set; returns the steps taken, too."""
-        raise NotImplementedError
-
-    def fitted(self, state: Any | None) -> Any:
-        """A state in terms of the present working set: columns that have joined have w = 0. None is w = 0."""
-        raise NotImplementedError
-
-    def check(self, open_: list[int], states: dict[int, Any], lams, params, gaps) -> np.ndarray:
-        """Write the solutions and their certificates, from all columns of the data; returns X'r for each lam."""
-        raise NotImplementedError
-
-    def refitted(self, state: Any, c: np.ndarray) -> Any:
-        """A state in terms of the present working set, with correlations c from the data."""
-        raise NotImplementedError
-
-    def gap_at_zero(self, lam: float) -> float:
-        raise NotImplementedError
-
-    def in_order(self, lams: np.ndarray) -> Path:
-        """The solutions in the order of the lams."""
-        order = np.argsort(-lams, kind="stable")
-        back = np.argsort(order)
-        params, gaps, sizes, steps = (np.asarray(part)[back] for part in self.path(lams[order]))
-        names = [
-            "converged" if gap <= self.tolerance else "limit" if np.isfinite(gap) else "not finite" for gap in gaps
-        ]
-        return Path(params, gaps, sizes, steps, tuple(names))
-
-    def path(self, lams: np.ndarray):
-        m, d = len(lams), self.X.shape[1]
-        params, gaps, sizes, steps = np.zeros((m, d)), np.full(m, np.nan), np.zeros(m, int), np.zeros(m, int)
-        state, before = None, float(np.abs(self.c).max()) / self.l1_ratio
-        c, slope, done = self.c, np.zeros(d), 0
-        # From lam_max on there is nothing to do.
-        while done < m and lams[done] >= before:
-            gaps[done] = self.gap_at_zero(lams[done])
-            done += 1
-        while done < m:
-            end = self.screen(c, slope, before, lams, done)
-            states: dict[int, Any] = {}
-            rows: dict[int, np.ndarray] = {}
-            open_, known = list(range(done, end)), np.inf
-            for _ in range(ROUNDS):
-                self.improve(open_, states, state, lams, steps)
-                C = self.check(open_, states, lams, params, gaps)
-                sizes[open_] = len(self.columns)
-                rows.update(zip(open_, C, strict=True))
-                again = [k for k, i in enumerate(open_) if gaps[i] > self.tolerance and steps[i] < self.limit]
-                if not again:
-                    break
-                missed, worst = np.zeros(d, bool), max(gaps[i] for i in open_)
-                for k in again:
-                    missed |= np.abs(C[k]) > lams[open_[k]] * self.l1_ratio
-                missed &= ~self.inside
-                if not (missed.any() or worst < known):
-                    break
-                known = worst
-                self.grow(np.flatnonzero(missed))
-                for k in again:
-                    i = open_[k]
-                    states[i] = self.refitted(states[i], C[k][self.columns])
-                open_ = [open_[k] for k in again]
-            state = states[end - 1]
-            if end - done > 1:
-                c, before = rows[end - 2], lams[end - 2]
-            if lams[end - 1] < before:
-                slope = (c - rows[end - 1]) / (before - lams[end - 1])
-            c, before, done = rows[end - 1], lams[end - 1], end
-        return params, gaps, sizes, steps
-
-    def screen(self, c, slope, before, lams, done) -> int:
-        """Grow the working set for several lam; returns the first that is left out.
-
-        Correlations are predicted by their last slope, and those join that are within MARGIN times the step of lam.
-        """
-        if self.inside.all():
-            return len(lams)
-        end, bound, joining = done, max(LEAST, int(GROWTH * len(self.columns))), self.columns[:0]
-        while end < min(len(lams), done + TOGETHER):
-            step = before - lams[end]
-            expected = np.abs(c - slope * step)
-            more = np.flatnonzero((expected >= lams[end] * self.l1_ratio - MARGIN * step) & ~self.inside)
-            if end > done and len(more) > bound:
-                break
-            joining, end = np.union1d(joining, more), end + 1
-        self.grow(joining)
-        return end
-
-    def grow(self, joining: np.ndarray) -> None:
-        """Add columns to the working set and to its Gram matrix."""
-        if not len(joining):
-            return
-        m, k = len(self.columns), len(joining)
-        if 8 * (m + k) ** 2 > MEMORY:
-            raise InputError(
-                f"{m + k} columns are in the working set, more than a Gram matrix of {MEMORY >> 30} GiB has; "
-                "give larger lams, or a larger l1_ratio"
-            )
-        if k == self.X.shape[1]:
-            new = part = self.X
-        else:
-            new, part = self.X[:, joining], np.empty((len(self.X), m + k), order="F")
-            part[:, :m], part[:, m:] = self.part, new
-            new = part[:, m:]
-        old = self.gram
-        capacity = max(256, 1 << (m + k - 1).bit_length())
-        if capacity > len(old):
-            self.gram = aligned((capacity, capacity), allocated=np.zeros)
-            self.gram[:m, :m] = old[:m, :m]
-        left = self.weighted(new)
-        self.gram[m : m + k, : m + k] = gram(part) if left is part else product(left.T, part)
-        self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
-        self.part, self.columns = part, np.append(self.columns, joining)
-        self.inside[joining] = True
-        # The same memory where JAX runs on the CPU. The array made of it before is not used any more.
-        self.padded = jax.device_put(self.gram, may_alias=True)
-
-    def weighted(self, new: np.ndarray) -> np.ndarray:
-        """Columns times the weights of the Gram matrix."""
-        return new
-
-    def pad(self, a: np.ndarray) -> np.ndarray:
-        return np.append(a, np.zeros(len(self.gram) - len(a)))
-
-    def newton(self, state: _State, l1: float, l2: float, stale: bool = False) -> _State:
-        """The exact minimum for the present signs, or, where signs change on the way there, a lower point before."""
-        w, c = state
-        support = self.support if stale else np.flatnonzero(w)
-        v = w[support]
-        signs = np.sign(v)
-        if not len(support) or not signs.all():
-            return state
-        step = self.solved(support, c[support] - l2 * v - l1 * signs, l2, stale)
-        end = v + step
-        end[np.sign(end) != signs] = 0.0
-        kept = self.moved(state, support, end, l1, l2)
-        if kept is None:
-            # Up to the first change of sign the value is a quadratic, which falls up to its minimum.
-            with np.errstate(divide="ignore", invalid="ignore"):
-                kinks = np.where(v * step < 0, -v / step, np.inf)
-            first = kinks.argmin()
-            end = v + min(kinks[first], 1.0) * step
-            end[first] = 0.0 if kinks[first] <= 1 else end[first]
-            kept = self.moved(state, support, end, l1, l2)
-        return state if kept is None else kept
-
-    def pivoted(self, state: _State, l1: float, l2: float, limit: int) -> tuple[_State, int]:
-        """The minimum, by exact steps for signs that change one at a time; also where columns are nearly the same, so
-        that coordinate descent crawls. Returns the steps, too.
-
-        Source: Lee, Battle, Raina and Ng, *Efficient sparse coding algorithms* (2007), algorithm 1.
-        """
-        m = len(self.columns)
-        G, b = self.gram[:m, :m], state.c + self.gram[:m, :m] @ state.w
-        w, c, signs = state.w.copy(), state.c, np.sign(state.w)
-        refused, joining, steps = np.zeros(m, bool), -1, 0
-        while steps < limit:
-            steps += 1
-            support = np.flatnonzero(signs)
-            v, wanted = w[support], signs[support]
-            move = self.solved(support, c[support] - l2 * v - l1 * wanted, l2, False) if len(support) else v
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ends = np.where(np.sign(v + move) != wanted, -v / move, np.inf)
-            first = int(ends.argmin()) if len(ends) else -1
-            if first >= 0 and ends[first] <= 1:
-                w[support] = v + max(ends[first], 0.0) * move
-                w[support[first]] = signs[support[first]] = 0.0
-                # One that joins and leaves at once does so by rounding errors, and would for ever.
-                refused[joining] |= support[first] == joining and ends[first] <= 0
-                c = b - G[:, support] @ w[support]
-                continue
-            w[support] = v + move
-            c = b - G[:, support] @ w[support]
-            outside = np.where((signs == 0) & ~refused, np.abs(c), 0.0)
-            joining = int(outside.argmax())
-            if outside[joining] <= l1 * (1 + 1e-12):
-                break
-            signs[joining] = np.sign(c[joining])
-        return _State(w, c), steps
-
-    def moved(self, state, support, end, l1, l2) -> _State | None:
-        """The state in which the support has the values `end`, if the value of P is not larger there."""
-        m, v = len(self.columns), state.w[support]
-        change = end - v
-        along = np.zeros(m)
-        along[support] = change
-        image = self.gram[:m, :m] @ along
-        slope = -state.c[support] @ change + l1 * (np.abs(end) - np.abs(v)).sum()
-        rise = slope + image[support] @ change / 2 + l2 / 2 * (end @ end - v @ v)
-        if not rise <= 1e-16 * self.unit:
-            return None
-        w = state.w.copy()
-        w[support] = end
-        return _State(w, state.c - image)
-
-    def solved(self, support: np.ndarray, b: np.ndarray, l2: float, stale: bool) -> np.ndarray:
-        """x of A x = b for the support's Gram matrix plus l2, A; by the factor of a support that differs in few columns
-        if there is one, or by a new one.
-        """
-        self.support = support
-        if self.factor is not None and (stale or self.factor[2] == l2):
-            base, factor, _ = self.factor
-            gone, new = np.flatnonzero(~np.isin(base, support)), np.flatnonzero(~np.isin(support, base))
-            k, m = len(gone) + len(new), len(base)
-            if not k:
-                return cho_solve((factor, False), b, check_finite=False)
-            if k <= CHANGES * m:
-                # Bordered: new rows and columns, and a multiplier for each entry of x that has to be 0.
-                border = np.zeros((m, k + 1), order="F")
-                border[:, : len(new)] = self.gram[np.ix_(base, support[new])]
-                border[gone, np.arange(len(new), k)] = 1.0
-                old = np.flatnonzero(np.isin(support, base))
-                border[np.searchsorted(base, support[old]), k] = b[old]
-                inner = cho_solve((factor, False), border, check_finite=False)
-                corner = np.zeros((k, k + 1))
-                corner[: len(new), : len(new)] = self.gram[np.ix_(support[new], support[new])] + l2 * np.eye(len(new))
-                corner[: len(new), k] = b[new]
-                corner -= border[:, :k].T @ inner
-                try:
-                    ends = np.linalg.solve(corner[:, :k], corner[:, k])
-                except np.linalg.LinAlgError:
-                    ends = np.full(k, np.nan)
-                if np.isfinite(ends).all():
-                    x = np.empty(len(support))
-                    x[new] = ends[: len(new)]
-                    x[old] = (inner[:, k] - inner[:, :k] @ ends)[np.searchsorted(base, support[old])]
-                    return x
-        self.factor = (support, self.factored(self.gram[np.ix_(support, support)], l2), l2)
-        return cho_solve((self.factor[1], False), b, check_finite=False)
-
-    def factored(self, block: np.ndarray, l2: float) -> np.ndarray:
-        """The upper Cholesky factor of block + l2, of what is near where that is singular; the block is overwritten."""
-        diagonal = np.einsum("ii->i", block)
-        diagonal += l2
-        ridge = RIDGE * diagonal.mean()
-        while (factor := _cholesky(block)) is None:
-            diagonal += ridge
-            ridge *= 100
-        return factor
-
-
-class _Search(_Screened):
+class _Search(Screened):
     """The problem of least squares."""
 
     def __init__(self, X, y, *how):
@@ -454,18 +83,18 @@ class _Search(_Screened):
         if X.shape[1] <= ALL:
             self.grow(np.arange(X.shape[1]))
 
-    def fitted(self, state: _State | None) -> _State:
+    def fitted(self, state: State | None) -> State:
         b = self.c[self.columns]
         if state is None:
-            return _State(np.zeros(len(b)), b)
+            return State(np.zeros(len(b)), b)
         missing = len(b) - len(state.w)
         if not missing:
             return state
         w = np.append(state.w, np.zeros(missing))
-        return _State(w, b - self.gram[: len(b), : len(b)] @ w)
+        return State(w, b - self.gram[: len(b), : len(b)] @ w)
 
-    def refitted(self, state: _State, c: np.ndarray) -> _State:
-        return _State(np.append(state.w, np.zeros(len(c) - len(state.w))), c)
+    def refitted(self, state: State, c: np.ndarray) -> State:
+        return State(np.append(state.w, np.zeros(len(c) - len(state.w))), c)
 
     def check(self, open_, states, lams, params, gaps) -> np.ndarray:
         W = np.array([states[i].w for i in open_])
@@ -507,13 +136,13 @@ class _Search(_Screened):
         l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
         return _gap(w, c, square, product, l1, l2) / (self.square / 2 if self.square > 0 else 1.0)
 
-    def minimised(self, state: _State, lam: float, limit: int) -> tuple[_State, int]:
+    def minimised(self, state: State, lam: float, limit: int) -> tuple[State, int]:
         """From the Gram matrix alone."""
         l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
         m, target, steps = len(self.columns), SHARE * self.tolerance, 0
         b = self.c[self.columns]
 
-        def gap(state: _State) -> float:
+        def gap(state: State) -> float:
             product = self.square - b @ state.w
             return self.gap(state.w, state.c, product - state.c @ state.w, product, lam)
 
@@ -529,8 +158,8 @@ class _Search(_Screened):
                 present = gap(state)
                 if present <= target:
                     break
-            w, c, taken = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit - steps))
-            state, steps = _State(np.asarray(w)[:m], np.asarray(c)[:m]), steps + int(taken)
+            w, c, taken = sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit - steps))
+            state, steps = State(np.asarray(w)[:m], np.asarray(c)[:m]), steps + int(taken)
             present = gap(state)
             if steps < limit and present > target:
                 state, steps = self.newton(state, l1, l2), steps + 1
@@ -538,39 +167,6 @@ class _Search(_Screened):
             since = 0 if present < least else since + 1
             least = min(least, present)
         return state, steps
-
-
-@jax.jit
-def _sweeps(G, w, c, l1, l2, limit):
-    """Coordinate descent on the columns with w != 0 or |c| > l1, so many times or until nothing changes."""
-    diagonal = jnp.diagonal(G)
-    at = partial(lax.dynamic_index_in_dim, keepdims=False)
-
-    def coordinate(i, state):
-        order, w, c = state
-        j = at(order, i)
-        old, square = at(w, j), at(diagonal, j)
-        u = at(c, j) + square * old
-        new = jnp.sign(u) * jnp.maximum(jnp.abs(u) - l1, 0.0) / (square + l2)
-        return order, lax.dynamic_update_index_in_dim(w, new, j, 0), c - (new - old) * at(G, j)
-
-    def sweep(state):
-        w, c, k, _ = state
-        chosen = ((w != 0) | (jnp.abs(c) > l1)) & (diagonal > 0)
-        order = jnp.nonzero(chosen, size=len(w), fill_value=0)[0]
-        _, new, c = lax.fori_loop(0, chosen.sum(), coordinate, (order, w, c))
-        return new, c, k + 1, (new == w).all()
-
-    w, c, steps, _ = lax.while_loop(lambda s: (s[2] < limit) & ~s[3], sweep, (w, c, jnp.zeros((), int), False))
-    return w, c, steps
-
-
-def _cholesky(A: np.ndarray) -> np.ndarray | None:
-    """The upper factor, if there is one. NumPy's: the threads of SciPy's own BLAS would wait for those of NumPy's."""
-    try:
-        return np.linalg.cholesky(A).T
-    except np.linalg.LinAlgError:
-        return None
 
 
 def _gap(w, c, square, product, l1, l2) -> float:

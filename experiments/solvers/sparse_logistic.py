@@ -2,7 +2,7 @@ r"""Paths of logistic regression with an l1 or elastic-net penalty to a certific
 
 The objective is the one of `experiments.certificates.logistic_gap`, $F(w) = \frac1n \sum_i \ell(x_i^\top w, y_i) +
 \lambda (\alpha \|w\|_1 + \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``; there is no intercept. The
-path, its screening and the exact steps on a support are those of `experiments.solvers.sparse`.
+path, its screening and the exact steps on a support are those of `experiments.solvers.screened`.
 
 *Steps* are those of the proximal Newton method: a quadratic model of the loss, the penalty as it is, minimised by
 sweeps of coordinate descent and exact steps on the support; then a search on the line to its minimum.
@@ -26,19 +26,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.solvers.sparse import (
+from experiments.solvers.screened import (
     CRAWLING,
     SHARE,
     SWEEPS,
     Path,
+    Screened,
     Solution,
-    _allowed,
-    _checked,
-    _grid,
-    _Screened,
-    _single,
-    _State,
-    _sweeps,
+    State,
+    allowed,
+    checked,
+    grid,
+    single,
+    sweeps,
 )
 from experiments.solvers.threads import gram, one_blas_thread, product
 from jaxderiv.errors import InputError
@@ -67,12 +67,12 @@ def lam_grid(X: Any, y: Any, count: int = 50, ratio: float = 1e-2, l1_ratio: flo
     """So many lam from `lam_max` down to ratio times that, with equal ratios. InputError also for data whose lam_max
     is 0 (every lam has the solution 0), a count below 1 or a ratio outside of (0, 1).
     """
-    return _grid(lam_max(X, y, l1_ratio), count, ratio, "X'(y - 1/2)")
+    return grid(lam_max(X, y, l1_ratio), count, ratio, "X'(y - 1/2)")
 
 
 def logistic_elastic_net(X: Any, y: Any, lam: float, l1_ratio: float = 1.0, **how: Any) -> Solution:
     """`logistic_path` of a single lam; arguments and errors as there."""
-    return _single(logistic_path(X, y, [lam], l1_ratio, **how))
+    return single(logistic_path(X, y, [lam], l1_ratio, **how))
 
 
 def logistic_path(X: Any, y: Any, lams: Any, l1_ratio: float = 1.0, tolerance: float = 1e-10, limit: int = 500) -> Path:
@@ -89,7 +89,7 @@ def logistic_path(X: Any, y: Any, lams: Any, l1_ratio: float = 1.0, tolerance: f
             matrix has no place.
     """
     lams = np.asarray(lams, dtype=np.float64)
-    _allowed(lams, tolerance, limit, "logistic", "logistic_elastic_net")
+    allowed(lams, tolerance, limit, "logistic", "logistic_elastic_net")
     with jax.enable_x64(True), one_blas_thread():
         X, y, c = _data(X, y, l1_ratio)
         return _Search(X, y, c, l1_ratio, tolerance, limit).in_order(lams)
@@ -97,7 +97,7 @@ def logistic_path(X: Any, y: Any, lams: Any, l1_ratio: float = 1.0, tolerance: f
 
 def _data(X: Any, y: Any, l1_ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """X and y in float64, and the correlations at w = 0, X'(y - 1/2) / n."""
-    X, y, c = _checked(X, y, l1_ratio, '"logistic", X, y, lam', 0.5)
+    X, y, c = checked(X, y, l1_ratio, '"logistic", X, y, lam', 0.5)
     if not ((y >= 0) & (y <= 1)).all():
         came = y[(y < 0) | (y > 1)][0]
         raise InputError(f"a label is {came}; allowed: 0 to 1; for labels -1 and 1 write (y + 1) / 2")
@@ -124,7 +124,7 @@ class _Point(NamedTuple):
     c: np.ndarray
 
 
-class _Search(_Screened):
+class _Search(Screened):
     """The problem of the logistic loss."""
 
     unit = float(np.log(2.0))
@@ -182,9 +182,9 @@ class _Search(_Screened):
         # All in units of the ratio of the present curvatures to those of the Hessian.
         ratio = point.curvature.sum() / self.curvature.sum()
         l1, l2 = lam * self.l1_ratio / ratio, lam * (1 - self.l1_ratio) / ratio
-        return self.modelled(_State(point.w, point.c / ratio), l1, l2).w - point.w
+        return self.modelled(State(point.w, point.c / ratio), l1, l2).w - point.w
 
-    def modelled(self, state: _State, l1: float, l2: float) -> _State:
+    def modelled(self, state: State, l1: float, l2: float) -> State:
         """The minimum of the quadratic with the Hessian and the state's correlations, nearly."""
         m, target = len(self.columns), EXACT * _violation(state, l1, l2)
         if self.factor is not None:
@@ -195,8 +195,8 @@ class _Search(_Screened):
             if k % CRAWLING == 0:
                 state, _ = self.pivoted(state, l1, l2, 10 * m)
                 continue
-            w, c, _ = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, SWEEPS)
-            state = self.newton(_State(np.asarray(w)[:m], np.asarray(c)[:m]), l1, l2)
+            w, c, _ = sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, SWEEPS)
+            state = self.newton(State(np.asarray(w)[:m], np.asarray(c)[:m]), l1, l2)
         return state
 
     def lowered(self, point: _Point, move: np.ndarray, image: np.ndarray, lam: float) -> _Point:
@@ -277,7 +277,7 @@ class _Search(_Screened):
         return max(float(gap), 0.0) / self.unit if np.isfinite(gap) else float("nan")
 
 
-def _violation(state: _State, l1: float, l2: float) -> float:
+def _violation(state: State, l1: float, l2: float) -> float:
     """Of the conditions of optimality, the largest."""
     w, c = state
     rest = np.where(w == 0, np.maximum(np.abs(c) - l1, 0.0), np.abs(c - l2 * w - l1 * np.sign(w)))
