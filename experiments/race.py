@@ -188,16 +188,16 @@ def run(config: Config, progress: script.Progress = script.no_progress) -> Resul
             data, report = draw(drawn, np.random.default_rng([config.seed, k])), progress(name)
             contests.append(contest(name, kind, data, config, report))
             # At once, as the whole race takes long.
-            report(len(contests), config.contests, "in seconds\n" + in_full(contests[-1]))
+            report(len(contests), config.contests, "seconds to each certificate\n" + in_full(contests[-1]))
     asked = [peer for kind in (smooth, paths, many) for peer in kind.PEERS]
     return Results(tuple(contests), tuple(sorted({peer.library for peer in asked if not peer.installed})))
 
 
 def in_full(found: Contest) -> str:
-    """The seconds of each contestant to each target."""
-    lines = []
+    """The seconds of each contestant to each target; one that was not found in the time of the search is missing."""
+    lines = [f"  {'':31} {''.join(f'{target:10.0e}' for target in TARGETS)}"]
     for name, seconds, compiled in zip(found.contestants, found.seconds, found.compiled, strict=True):
-        each = [f"{number:10.4f}" if np.isfinite(number) else f"{'missed':>10}" for number in seconds]
+        each = [f"{number:10.4f}" if np.isfinite(number) else f"{'-':>10}" for number in seconds]
         lines.append(f"  {name:31} {''.join(each)}   {compiled:6.2f} of compilation")
     return "\n".join(lines)
 
