@@ -135,6 +135,30 @@ def test_what_takes_longer_than_expected_is_given_up(monkeypatch):
     assert found.passes < alone.passes / 2
 
 
+@pytest.mark.parametrize(
+    ("model", "change", "how"),
+    [
+        ("logistic", lambda y: y, {"tolerance": 0.0, "limit": 60}),
+        ("logistic", lambda y: y, {"tolerance": 0.9}),
+        ("logistic", lambda y: 0 * y + 0.5, {}),  # the minimum is at 0
+        ("huber", lambda y: y + 1e3, {"delta": 1e-6}),  # no row has curvature
+        ("poisson", lambda y: 50 * y, {}),
+        ("softmax", lambda y: y[:, [0, 1, 2, 2]] / [1, 1, 2, 2], {}),
+    ],
+)
+def test_extreme_data_have_an_answer_that_says_what_it_is(model, change, how, monkeypatch):
+    monkeypatch.setattr(costs, "WORTH", 0.0)
+    monkeypatch.setattr(smooth, "WORTH", 0.0)
+    monkeypatch.setattr(costs, "LEAST", 200)
+    X, y = data(model, 1000, 4)
+    for free in (np.inf, 10):
+        monkeypatch.setattr(smooth, "_free_memory", lambda free=free: free)
+        found = solve(model, X, change(y), 1e-3, **how)
+        assert np.isfinite(found.params).all()
+        assert found.stopped == ("converged" if found.certificate <= how.get("tolerance", 1e-10) else found.stopped)
+        assert found.stopped in (("limit", "stalled") if how.get("tolerance") == 0 else ("converged", "stalled"))
+
+
 def test_rows_count_as_much_as_their_curvature():
     X, y = data("logistic", 500, 3)
     how = {"loss": smooth._kernel("logistic", 1.345), "intercept": False}

@@ -94,5 +94,7 @@ class Costs(NamedTuple):
 
 
 def passes_left(taken: int, gained: float, wanted: float) -> float:
-    """How many more it takes to gain a factor `wanted` < 1, after some that gained a factor `gained`."""
-    return taken * math.log(wanted) / math.log(gained) if 0 < gained < 1 else math.inf
+    """How many more it takes to gain a factor `wanted`, after some that gained a factor `gained`; 1 at least."""
+    if not (0 < gained < 1 and wanted > 0):
+        return math.inf
+    return max(taken * math.log(wanted) / math.log(gained), 1.0)

@@ -211,17 +211,21 @@ def _on_first_sample(data, rows, shape, seed, how) -> _Near:
     size = _norm(here)
     here, pairs, taken, _ = _quasi_newton(here, _no_pairs(shape), None, *data, COARSE * size, TRIED, **how)
     even = float(_evenness(here.w, *data[:3], **how))
-    return _Near(here.w, pairs, _norm(here) / size, int(taken), rows, even)
+    gained = _norm(here) / size if size > 0 else 0.0
+    return _Near(here.w, pairs, gained, int(taken), rows, even)
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
 def _evenness(w, X, y, s, *, loss, intercept):
-    """Kish's effective sample size of what the rows add to the trace of the Hessian, in parts of their number."""
+    """Kish's effective sample size of what the rows add to the trace of the Hessian, in parts of their number; of one
+    row where none adds anything.
+    """
     d = X.shape[1]
     C, F = loss.curvature.factors(X, X @ w[:d] + (w[d:] if intercept else 0), y)
     traces = jnp.sum(F**2, axis=1)
     shares = C * (traces if s is None else s * traces)[None]
-    return jnp.min(jnp.sum(shares, axis=1) ** 2 / jnp.sum(shares**2, axis=1)) / len(X)
+    squares = jnp.sum(shares**2, axis=1)
+    return jnp.min(jnp.where(squares > 0, jnp.sum(shares, axis=1) ** 2 / squares, 1.0)) / len(X)
 
 
 def _choices(costs: Costs, tolerance: float, near: _Near | None, free: float) -> tuple[Choice, ...]:
@@ -243,7 +247,7 @@ def _alone(here, pairs, data, bound, limit, costs, choices, how):
     others = [choice for choice in choices if choice.rows]
     begun, passes, budget = _norm(here), 0, choices[0].passes
     while True:
-        most = int(min(limit, passes + math.ceil(budget))) - passes
+        most = math.ceil(min(limit - passes, budget))
         here, pairs, taken, short = _quasi_newton(here, pairs, None, *data, bound, most, **how)
         passes, reached = passes + int(taken), _norm(here)
         if short or passes >= limit or not reached > bound:
