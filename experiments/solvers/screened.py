@@ -314,11 +314,13 @@ class Screened:
         G, b = self.gram[:m, :m], state.c + self.gram[:m, :m] @ state.w
         w, c, signs = state.w.copy(), state.c, np.sign(state.w)
         refused, joining, steps = np.zeros(m, bool), -1, 0
-        while steps < limit:
+        while steps < limit and m:
             steps += 1
             support = np.flatnonzero(signs)
             v, wanted = w[support], signs[support]
             move = self.solved(support, c[support] - l2 * v - l1 * wanted, l2, False) if len(support) else v
+            if not np.isfinite(move).all():
+                break
             with np.errstate(divide="ignore", invalid="ignore"):
                 ends = np.where(np.sign(v + move) != wanted, -v / move, np.inf)
             first = int(ends.argmin()) if len(ends) else -1
