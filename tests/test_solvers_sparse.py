@@ -115,7 +115,7 @@ def test_each_half_of_the_method_is_used(method, monkeypatch):
     lam = 0.05 * lam_max(X, y)
     if method == "sweeps":
         monkeypatch.setattr(sparse._Search, "newton", lambda self, state, *_, **how: state)
-        monkeypatch.setattr(sparse, "CRAWLING", 1000)
+        monkeypatch.setattr(screened, "CRAWLING", 1000)
     found = elastic_net(X, y, lam, tolerance=1e-12, limit=100_000)
     assert found.stopped == "converged"
     # Coordinate descent alone is slow for correlated columns; with Newton's steps a few sweeps are enough.

@@ -40,7 +40,7 @@ class Drawn:
         y = (rng.random(len(X)) < 1 / (1 + np.exp(-z))).astype(float)
         return smooth.Data(X=np.ascontiguousarray(X), y=y, **{"lam": 1 / len(X), **how})
 
-    def path(self, rng, n, d, correlation=0.0, mean=0.0, logistic=False, **how) -> paths.Data:
+    def path(self, rng, n, d, correlation=0.0, mean=0.0, l1_ratio=1.0, logistic=False) -> paths.Data:
         """A signal in one column of a hundred, ten at least, and noise of a third of its size."""
         X = rng.normal(size=(n, d))
         X[:, 1:] *= np.sqrt(1 - correlation**2)
@@ -50,7 +50,6 @@ class Drawn:
         z = X @ w
         noise = rng.normal(size=n) * z.std() / 3
         y = (z + noise > 0).astype(float) if logistic else z + noise
-        l1_ratio = how.get("l1_ratio", 1.0)
         lams = (sparse_logistic if logistic else sparse).lam_grid(X, y, 50, 1e-2, l1_ratio)
         return paths.Data(X, y, lams, l1_ratio, logistic)
 

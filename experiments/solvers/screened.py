@@ -22,6 +22,7 @@ sparse coding algorithms* (2007), for the search by signs.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -132,7 +133,7 @@ class State(NamedTuple):
     c: np.ndarray
 
 
-class Screened:
+class Screened(ABC):
     """A path by screened columns: the working set, its Gram matrix, and exact steps of a quadratic on a support.
 
     A loss adds what is not implemented here. Its states are in terms of the working set.
@@ -157,24 +158,24 @@ class Screened:
             # The next one starts here, in later rounds from its own last point.
             state, steps[i] = states[i], steps[i] + taken
 
+    @abstractmethod
     def minimised(self, state: Any, lam: float, limit: int) -> tuple[Any, int]:
         """Minimise over the working set; returns the steps taken, too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fitted(self, state: Any | None) -> Any:
         """A state in terms of the present working set: columns that have joined have w = 0. None is w = 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, open_: list[int], states: dict[int, Any], lams, params, gaps) -> np.ndarray:
         """Write the solutions and their certificates, from all columns of the data; returns X'r for each lam."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refitted(self, state: Any, c: np.ndarray) -> Any:
         """A state in terms of the present working set, with correlations c from the data."""
-        raise NotImplementedError
 
-    def gap_at_zero(self, lam: float) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def gap_at_zero(self, lam: float) -> float: ...
 
     def in_order(self, lams: np.ndarray) -> Path:
         """The solutions in the order of the lams."""
@@ -304,6 +305,17 @@ class Screened:
             kept = self.moved(state, support, end, l1, l2)
         return state if kept is None else kept
 
+    def turn(self, k: int, state: State, l1: float, l2: float, limit: int) -> tuple[State, int]:
+        """The k-th turn towards the minimum, k >= 1: sweeps and an exact step, or a search by signs; returns the steps,
+        too.
+        """
+        if k % CRAWLING == 0:
+            return self.pivoted(state, l1, l2, limit)
+        m = len(self.columns)
+        w, c, taken = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit))
+        state, steps = State(np.asarray(w)[:m], np.asarray(c)[:m]), int(taken)
+        return (self.newton(state, l1, l2), steps + 1) if steps < limit else (state, steps)
+
     def pivoted(self, state: State, l1: float, l2: float, limit: int) -> tuple[State, int]:
         """The minimum, by exact steps for signs that change one at a time; also where columns are nearly the same, so
         that coordinate descent crawls. Returns the steps, too.
@@ -402,7 +414,7 @@ class Screened:
 
 
 @jax.jit
-def sweeps(G, w, c, l1, l2, limit):
+def _sweeps(G, w, c, l1, l2, limit):
     """Coordinate descent on the columns with w != 0 or |c| > l1, so many times or until nothing changes."""
     diagonal = jnp.diagonal(G)
     at = partial(lax.dynamic_index_in_dim, keepdims=False)

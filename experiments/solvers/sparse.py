@@ -16,9 +16,7 @@ import jax
 import numpy as np
 
 from experiments.solvers.screened import (
-    CRAWLING,
     SHARE,
-    SWEEPS,
     Path,
     Screened,
     Solution,
@@ -27,7 +25,6 @@ from experiments.solvers.screened import (
     checked,
     grid,
     single,
-    sweeps,
 )
 from experiments.solvers.threads import one_blas_thread, product
 
@@ -139,7 +136,7 @@ class _Search(Screened):
     def minimised(self, state: State, lam: float, limit: int) -> tuple[State, int]:
         """From the Gram matrix alone."""
         l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
-        m, target, steps = len(self.columns), SHARE * self.tolerance, 0
+        target, steps = SHARE * self.tolerance, 0
         b = self.c[self.columns]
 
         def gap(state: State) -> float:
@@ -148,25 +145,14 @@ class _Search(Screened):
 
         if self.factor is not None:
             state, steps = self.newton(state, l1, l2, stale=True), 1
-        least, since, rounds = gap(state), 0, 0
-        present = least
-        while steps < limit and present > target and since < PATIENCE:
-            rounds += 1
-            if rounds % CRAWLING == 0:
-                found, taken = self.pivoted(state, l1, l2, limit - steps)
-                state, steps = (found if gap(found) < present else state), steps + taken
-                present = gap(state)
-                if present <= target:
-                    break
-            w, c, taken = sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit - steps))
-            state, steps = State(np.asarray(w)[:m], np.asarray(c)[:m]), steps + int(taken)
-            present = gap(state)
-            if steps < limit and present > target:
-                state, steps = self.newton(state, l1, l2), steps + 1
-                present = gap(state)
+        best, least, turns, since = state, gap(state), 0, 0
+        while steps < limit and least > target and since < PATIENCE:
+            turns += 1
+            state, taken = self.turn(turns, state, l1, l2, limit - steps)
+            steps, present = steps + taken, gap(state)
             since = 0 if present < least else since + 1
-            least = min(least, present)
-        return state, steps
+            best, least = (state, present) if present < least else (best, least)
+        return best, steps
 
 
 def _gap(w, c, square, product, l1, l2) -> float:

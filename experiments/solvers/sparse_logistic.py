@@ -27,7 +27,6 @@ import jax
 import numpy as np
 
 from experiments.solvers.screened import (
-    CRAWLING,
     SHARE,
     SWEEPS,
     Path,
@@ -38,7 +37,6 @@ from experiments.solvers.screened import (
     checked,
     grid,
     single,
-    sweeps,
 )
 from experiments.solvers.threads import gram, one_blas_thread, product
 from jaxderiv.errors import InputError
@@ -192,11 +190,7 @@ class _Search(Screened):
         for k in range(1, INNER + 1):
             if _violation(state, l1, l2) <= target:
                 break
-            if k % CRAWLING == 0:
-                state, _ = self.pivoted(state, l1, l2, 10 * m)
-                continue
-            w, c, _ = sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, SWEEPS)
-            state = self.newton(State(np.asarray(w)[:m], np.asarray(c)[:m]), l1, l2)
+            state, _ = self.turn(k, state, l1, l2, 10 * m + SWEEPS + 1)
         return state
 
     def lowered(self, point: _Point, move: np.ndarray, image: np.ndarray, lam: float) -> _Point:
