@@ -111,7 +111,7 @@ def test_it_begins_on_a_small_sample_where_that_pays(monkeypatch):
 
 def test_a_sample_that_leads_away_is_not_followed(monkeypatch):
     X, y = data("logistic", 1000, 5)
-    away = smooth._Near(jnp.full(5, 1e3), smooth._no_pairs((5,)), 0.5, 3, 200, 1.0)
+    away = smooth._Near(jnp.full(5, 1e3), smooth._no_pairs((5,)), costs.Told(3, 0.5, 200, 1.0))
     monkeypatch.setattr(costs, "WORTH", 0.0)
     monkeypatch.setattr(costs, "LEAST", 200)
     monkeypatch.setattr(smooth, "_on_first_sample", lambda *args: away)
@@ -121,8 +121,9 @@ def test_a_sample_that_leads_away_is_not_followed(monkeypatch):
 
 
 def test_what_takes_longer_than_expected_is_given_up(monkeypatch):
-    monkeypatch.setattr(smooth, "WORTH", 0.0)
-    monkeypatch.setattr(smooth, "TYPICAL", 8)
+    monkeypatch.setattr(costs, "WORTH", 0.0)
+    monkeypatch.setattr(costs, "LEAST", 1000)  # no sample
+    monkeypatch.setattr(costs, "TYPICAL", 8)
     X, y = data("logistic", 600, 40)
     X = X * np.logspace(0, -3, 40)
     alone = solve("logistic", X, y, 1e-9, rows=0)
@@ -148,7 +149,6 @@ def test_what_takes_longer_than_expected_is_given_up(monkeypatch):
 )
 def test_extreme_data_have_an_answer_that_says_what_it_is(model, change, how, monkeypatch):
     monkeypatch.setattr(costs, "WORTH", 0.0)
-    monkeypatch.setattr(smooth, "WORTH", 0.0)
     monkeypatch.setattr(costs, "LEAST", 200)
     X, y = data(model, 1000, 4)
     for free in (np.inf, 10):
@@ -228,8 +228,8 @@ def test_the_cost_model_prints_its_choice_and_the_others():
 def test_what_the_cost_model_takes_follows_the_shape():
     def taken(n, d, passes):
         shaped = costs.Costs(n, d, d, 1, False)
-        near = smooth._Near(None, (), 1e-3, passes, shaped.first, 1.0) if shaped.first else None
-        return smooth._choices(shaped, 1e-10, near, np.inf)[0].rows
+        told = costs.Told(passes, 1e-3, shaped.first, 1.0) if shaped.first else None
+        return shaped.choices(1e-10, told, np.inf)[0].rows
 
     assert taken(500, 30, 0) == 500
     assert 1000 <= taken(200_000, 50, 30) < 200_000

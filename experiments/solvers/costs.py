@@ -23,6 +23,8 @@ NEARBY = 2  # of them, from the minimum of a smaller sample
 CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
 WORTH = 0.01  # seconds expected, from which on it pays to begin on a small sample
 LEAST, EACH, PART = 2048, 8, 32  # rows of that sample: at least, for each parameter, and one of so many
+COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
+MEMORY = 10  # pairs that L-BFGS remembers
 TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
 
 
@@ -38,6 +40,26 @@ class Choice(NamedTuple):
         if math.isnan(self.seconds):
             return f"{name}, as asked for"
         return f"{name}: {self.passes:.0f} passes, {self.seconds:.3g} s expected"
+
+
+class Told(NamedTuple):
+    """What L-BFGS on the first sample has told.
+
+    Attributes:
+        passes: over the sample.
+        gained: the gradient norm at the end in parts of that at 0.
+        rows: of the sample.
+        even: rows that count in the Hessian, in parts of all rows, by Kish's effective sample size.
+    """
+
+    passes: int
+    gained: float
+    rows: int
+    even: float
+
+    @property
+    def converged(self) -> bool:
+        return self.gained <= COARSE
 
 
 class Costs(NamedTuple):
@@ -66,22 +88,40 @@ class Costs(NamedTuple):
         products = max(1, self.K * (self.K - 1) // 2)
         return m * self.d * (1 / ENTRIES + 2 * products * self.d / FLOPS) + self.D**3 / 3 / FACTORED + CALL
 
-    def with_hessians(self, tolerance: float, first: int = 0, near: bool = False, even: float = 1.0) -> list[Choice]:
-        """Of n, n/2, n/4 ... rows, the cheapest first.
+    def choices(self, tolerance: float, told: Told | None, free: float) -> tuple[Choice, ...]:
+        """Those for which there is memory, the cheapest first.
 
         Args:
-            first: rows of the sample that it begins on, if any; `near` its minimum or not yet.
-            even: rows that count in parts of all rows, by Kish's effective sample size, of which the square root has
-                agreed with measured passes.
+            free: bytes.
         """
+        tolerance = max(tolerance, 1e-16)
+        if told is None:
+            alone = passes_left(TYPICAL, 1e-10, tolerance)
+        else:
+            # From as far as the minimum of the sample is. The first two passes are spent on the length of a step.
+            wanted = tolerance / math.sqrt(self.D / told.rows)
+            alone = passes_left(max(told.passes - 2, 1), told.gained, wanted)
+        found = [choice for choice in self.with_hessians(tolerance, told) if self.needed(choice.rows) <= free]
+        if told is None and found and found[0].seconds <= WORTH:
+            return tuple(found)
+        return tuple(sorted([*found, self.without(alone)], key=lambda choice: choice.seconds))
+
+    def needed(self, m: int) -> int:
+        """Bytes that a Hessian of m rows takes, with the sample and what L-BFGS remembers."""
+        return 8 * (3 * self.D**2 * (m > 0) + 2 * MEMORY * self.D + (m < self.n) * m * self.d)
+
+    def with_hessians(self, tolerance: float, told: Told | None = None) -> list[Choice]:
+        """Of n, n/2, n/4 ... rows, the cheapest first."""
         steps = 1 if self.quadratic else NEWTON
+        first, even = (told.rows, told.even) if told else (0, 1.0)
 
         def of(m: int) -> Choice:
+            # The square root of the rows that count has agreed with measured passes.
             missed = math.sqrt(self.D / (math.sqrt(even) * m) * (1 - m / self.n)) + (1e-8 if self.quadratic else CHANGE)
             passes = math.log(tolerance) / math.log(min(missed, 0.98)) + BEFORE
             # From a smaller sample the way is short.
-            smaller = 0.0 if near or not first else steps * self.hessian(first)
-            newton = smaller + (min(steps, NEARBY) if first else steps) * self.hessian(m) + m * self.d / ENTRIES
+            smaller = 0.0 if told is None or told.converged else steps * self.hessian(first)
+            newton = smaller + (min(steps, NEARBY) if told else steps) * self.hessian(m) + m * self.d / ENTRIES
             return Choice(m, passes, newton + passes * (self.once + 2 * self.D**2 * 8 / BYTES))
 
         sizes = [m for m in (self.n >> i for i in range(self.n.bit_length())) if m >= max(4 * self.D, first)]

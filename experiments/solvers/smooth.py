@@ -32,7 +32,7 @@ from jax.scipy.linalg import cho_solve, cholesky
 
 from experiments import fit_existence
 from experiments.solvers.arrays import on_device
-from experiments.solvers.costs import TYPICAL, WORTH, Choice, Costs, passes_left
+from experiments.solvers.costs import COARSE, MEMORY, Choice, Costs, Told, passes_left
 from experiments.solvers.threads import one_blas_thread
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, mean_squared_error, poisson
@@ -44,12 +44,10 @@ MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logis
           "softmax": softmax}  # fmt: skip
 
 SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
-COARSE = 1e-3  # relative gradient norm at which L-BFGS on the first sample ends
 HANDOVER = 0.03  # relative gradient norm at which Newton's method on a sample ends
 MANY = 2**20  # entries of an array, from which on JAX sums them
 TRIED = 40  # passes of L-BFGS on the first sample, at most
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
-MEMORY = 10  # pairs that L-BFGS remembers
 RIDGE = 1e-13  # of the mean of the Hessian's diagonal, added to its diagonal where it may be singular
 
 
@@ -126,7 +124,7 @@ def solve(
         costs = Costs(*X.shape, math.prod(shape), math.prod(shape[1:]), model == "least squares")
         near = _on_first_sample(data, costs.first, shape, seed, how) if costs.first else None
         if rows is None:
-            choices = _choices(costs, tolerance, near, _free_memory())
+            choices = costs.choices(tolerance, near.told if near else None, _free_memory())
         else:
             choices = (Choice(min(rows, len(X)), limit, math.nan),)
             _said(costs, choices[0].rows, _free_memory())
@@ -183,26 +181,11 @@ def _evaluated(w, X, y, s, lam, *, loss, intercept, want=("value", "gradient")) 
 
 
 class _Near(NamedTuple):
-    """Where L-BFGS on the first sample has ended.
-
-    Attributes:
-        pairs: what it remembers.
-        gained: the gradient norm there in parts of that at 0.
-        passes: over the sample.
-        rows: of the sample.
-        even: rows that count in the Hessian, in parts of all rows.
-    """
+    """Where L-BFGS on the first sample has ended, what it remembers, and what that tells."""
 
     w: jax.Array
     pairs: tuple[jax.Array, ...]
-    gained: float
-    passes: int
-    rows: int
-    even: float
-
-    @property
-    def converged(self) -> bool:
-        return self.gained <= COARSE
+    told: Told
 
 
 def _on_first_sample(data, rows, shape, seed, how) -> _Near:
@@ -212,7 +195,7 @@ def _on_first_sample(data, rows, shape, seed, how) -> _Near:
     here, pairs, taken, _ = _quasi_newton(here, _no_pairs(shape), None, *data, COARSE * size, TRIED, **how)
     even = float(_evenness(here.w, *data[:3], **how))
     gained = _norm(here) / size if size > 0 else 0.0
-    return _Near(here.w, pairs, gained, int(taken), rows, even)
+    return _Near(here.w, pairs, Told(int(taken), gained, rows, even))
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
@@ -226,20 +209,6 @@ def _evenness(w, X, y, s, *, loss, intercept):
     shares = C * (traces if s is None else s * traces)[None]
     squares = jnp.sum(shares**2, axis=1)
     return jnp.min(jnp.where(squares > 0, jnp.sum(shares, axis=1) ** 2 / squares, 1.0)) / len(X)
-
-
-def _choices(costs: Costs, tolerance: float, near: _Near | None, free: float) -> tuple[Choice, ...]:
-    """Of those for which there is memory, the cheapest first."""
-    tolerance = max(tolerance, 1e-16)
-    if near is None:
-        found, alone = costs.with_hessians(tolerance), passes_left(TYPICAL, 1e-10, tolerance)
-    else:
-        found = costs.with_hessians(tolerance, near.rows, near.converged, near.even)
-        # From as far as the minimum of the sample is. The first two passes are spent on the length of a step.
-        alone = passes_left(max(near.passes - 2, 1), near.gained, tolerance / math.sqrt(costs.D / near.rows))
-    found = [choice for choice in found if _needed(costs, choice.rows) <= free]
-    small = near is None and found and found[0].seconds <= WORTH
-    return tuple(found if small else sorted([*found, costs.without(alone)], key=lambda choice: choice.seconds))
 
 
 def _alone(here, pairs, data, bound, limit, costs, choices, how):
@@ -260,7 +229,7 @@ def _alone(here, pairs, data, bound, limit, costs, choices, how):
 
 def _on_samples(w, data, m, near, bound, seed, how):
     """The end of Newton's method on m rows, and the Cholesky factor of the Hessian there."""
-    sizes = (m,) if near is None or near.converged or near.rows >= m else (near.rows, m)
+    sizes = (m,) if near is None or near.told.converged or near.told.rows >= m else (near.told.rows, m)
     for dtype in (np.float32, np.float64) if m * w.size**2 >= SINGLE else (np.float64,):
         found = w
         for rows in sizes:
@@ -488,16 +457,11 @@ def _has_minimum(data, w, gradient_norm, intercept) -> None:
         )
 
 
-def _needed(costs: Costs, m: int) -> int:
-    """Bytes that a Hessian of m rows takes, with the sample and what L-BFGS remembers."""
-    return 8 * (3 * costs.D**2 * (m > 0) + 2 * MEMORY * costs.D + (m < costs.n) * m * costs.d)
-
-
 def _said(costs: Costs, m: int, free: float) -> None:
     """Memory that is not there is said before it is asked for."""
-    if _needed(costs, m) > free:
+    if costs.needed(m) > free:
         raise InputError(
-            f"the Hessian of {costs.D} parameters and a sample of {m} rows take {_needed(costs, m) / 1e9:.1f} GB and "
+            f"the Hessian of {costs.D} parameters and a sample of {m} rows take {costs.needed(m) / 1e9:.1f} GB and "
             f"{free / 1e9:.1f} GB are free; rows=0 needs neither"
         )
 
