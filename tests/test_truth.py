@@ -127,6 +127,21 @@ def test_the_second_derivative_at_the_seam_of_the_huber_loss():
     assert (found.low[0][()], found.high[0][()]) == (0, 1)
 
 
+def test_a_tiny_slope_at_a_seam_keeps_its_digits():
+    """From the sides it is only known to be small; there the program itself says what it is."""
+    seam = lambda x: jnp.where(x < 1, x * x, 2 * x - 1) * 2.0**-300
+    assert_digits(only(true(seam, 1.0)), mp.mpf(2) ** -299)
+
+
+def test_a_tiny_jump_at_a_kink():
+    """Too small to be told from the sides at first: a formula that differs from what the program says looks closer."""
+    kink = lambda x: 2.0**-150 * jnp.abs(x)
+    report = jaxderiv.check(kink, np.float64(0.0), gradient=lambda x: jnp.where(x < 0, -(2.0**-150), 2.0**-150))
+    assert report.ok
+    report = jaxderiv.check(kink, np.float64(0.0), gradient=lambda x: jnp.where(x < 0, -(2.0**-151), 2.0**-150))
+    assert report.verdict == "refuted"
+
+
 def test_the_norm_at_zero():
     """JAX says NaN. The subdifferential is the unit ball; limits from a few sides lie inside."""
     assert np.isnan(jax.grad(jnp.linalg.norm)(np.zeros(3))).all()

@@ -85,6 +85,23 @@ def test_the_evidence_has_power_and_three_dtypes(results, name):
             assert e.numbers.get("error_over_bound", 0) <= 1, f"{result.claim}: {e.text}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_point_is_decided_however_small_the_numbers_are(results, name):
+    """With huge weights entries are 1e-160 and smaller, and fewer digits than that make them zero."""
+    for result in results[name]:
+        tally = next(e.numbers for e in result.evidence if e.kind == "high precision")
+        assert tally["undecided"] == 0, f"{result.claim}: {tally}"
+
+
+def test_autodiff_loses_the_softmax_hessian_far_out(results):
+    """p - p**2 is rounding alone where one class has all the probability, and X'X magnifies it."""
+    told = {result.claim: " ".join(result.notes) for result in results["classification/softmax"]}
+    assert (
+        "X scaled up: the formula is right (error 0 ulps) and autodiff is wrong"
+        in told["hessian (hessian of the loss)"]
+    )
+
+
 def test_a_new_file_is_all_it_takes(tmp_path):
     """Dropped into a copy of the package, a file is listed, verified and tested with no other edit."""
     copy = tmp_path / "jaxderiv"

@@ -88,7 +88,7 @@ def error(result: Leaves, exact: Leaves, dtype: str, bounds: Leaves | None = Non
             abs(float(x - float(v))) if math.isfinite(v) else math.inf
             for v, x in zip(values, true.ravel(), strict=True)
         ]
-        if largest > 0 or max(off) == math.inf:  # beside a truth of zero there is no unit to count in
+        if largest >= float(info.smallest_subnormal) or max(off) == math.inf:  # else the dtype has no unit to count in
             worst = max(worst, max(off) / ulp)
         if bounds is not None:
             room = np.asarray(bounds[index], np.float64).ravel()

@@ -29,6 +29,7 @@ DIGITS = 25
 _LADDER = (30, 60, 120, 240, 480, 960, 1920)
 _RESOLVED = 240  # digits from which on a result of zero is believed
 _APPROACHES = 6  # generic directions from which a kink is approached
+SMOOTH = 3  # of them from which a tie is approached before it counts as smooth
 
 Leaves = list[np.ndarray]
 
@@ -391,15 +392,24 @@ def _from_all_sides(program, point, what, moving, settled: Truth, ties: list[str
         if not side.decided:  # a tie whose sides cannot be told
             return replace(settled, known=[np.zeros(np.shape(x), dtype=bool) for x in settled.low])
         limits.append(side)
+        if len(limits) == SMOOTH and settled.decided and all(_near(settled.low, one) for one in limits):
+            # A limit is known only to the blur of its sides. What the program itself gives, if that is the limit,
+            # is known to all its digits, however small it is.
+            return settled
     leaves = list(zip(*(side.low for side in limits), strict=True))
     low = [np.asarray(np.minimum.reduce(x), dtype=object) for x in leaves]
     high = [np.asarray(np.maximum.reduce(x), dtype=object) for x in leaves]
-    wide = any(
-        np.any(np.asarray(b - a > 10.0**-15 * np.maximum(abs(a), abs(b)), dtype=bool))
-        for a, b in zip(low, high, strict=True)
-    )
+    wide = not all(_close(a, b).all() for a, b in zip(low, high, strict=True))
     return Truth(
         low, high, [np.ones(np.shape(x), dtype=bool) for x in low], settled.digits,
         kink=(ties[0] if ties else "a singular point") if wide else "", kept=settled.kept,
         blur=max(side.blur for side in limits),
     )  # fmt: skip
+
+
+def _near(leaves: Leaves, side: Truth) -> bool:
+    return all((_close(x, y) | _within(x - y, side.blur)).all() for x, y in zip(leaves, side.low, strict=True))
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(abs(b - a) <= 10.0**-15 * np.maximum(abs(a), abs(b)), dtype=bool)
