@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotrs
 
 from experiments.solvers.arrays import aligned
 from experiments.solvers.threads import gram, product
@@ -44,7 +44,8 @@ SWEEPS = 2  # of coordinate descent between two Newton steps
 CRAWLING = 4  # times of them, after which signs change one at a time
 ROUNDS = 30  # of checks for the same lam
 RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
-CHANGES = 0.05  # of a support, for which its factor is not made anew
+CHANGES = 0.15  # of a support, for which its factor is not made anew
+SMALL = 50  # columns of a support whose factor is always made anew
 SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
 MEMORY = 2**33  # bytes of a Gram matrix
 
@@ -145,7 +146,8 @@ class Screened(ABC):
         self.X, self.y, self.c, self.l1_ratio = X, y, c, l1_ratio
         self.tolerance, self.limit = tolerance, limit
         self.columns, self.inside = np.zeros(0, int), np.zeros(X.shape[1], bool)
-        self.part, self.gram = np.zeros((len(X), 0), order="F"), np.zeros((0, 0))
+        self.part = self.room = np.zeros((len(X), 0), order="F")
+        self.gram = np.zeros((0, 0))
         self.padded = None
         self.factor: tuple[np.ndarray, np.ndarray, float] | None = None
         self.support = self.columns  # of the last exact step
@@ -257,23 +259,32 @@ class Screened(ABC):
                 f"{m + k} columns are in the working set, more than a Gram matrix of {MEMORY >> 30} GiB has; "
                 "give larger lams, or a larger l1_ratio"
             )
-        if k == self.X.shape[1]:
-            new = part = self.X
-        else:
-            new, part = self.X[:, joining], np.empty((len(self.X), m + k), order="F")
-            part[:, :m], part[:, m:] = self.part, new
-            new = part[:, m:]
-        old = self.gram
-        capacity = max(256, 1 << (m + k - 1).bit_length())
-        if capacity > len(old):
+        self.enter(joining)
+        new = self.part[:, m:]
+        new[:] = self.X[:, joining]
+        left = self.weighted(new)
+        symmetric = left is new and not m
+        self.gram[m : m + k, : m + k] = gram(new) if symmetric else product(left.T, self.part)
+        self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
+        self.share()
+
+    def enter(self, joining: np.ndarray) -> None:
+        """Names of columns, and memory for them and their rows of the Gram matrix, which are 0."""
+        m, old = len(self.columns), self.gram
+        self.columns, self.inside[joining] = np.append(self.columns, joining), True
+        size = len(self.columns)
+        if size > len(old):
+            capacity = max(256, 1 << (size - 1).bit_length())
             self.gram = aligned((capacity, capacity), allocated=np.zeros)
             self.gram[:m, :m] = old[:m, :m]
-        left = self.weighted(new)
-        self.gram[m : m + k, : m + k] = gram(part) if left is part else product(left.T, part)
-        self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
-        self.part, self.columns = part, np.append(self.columns, joining)
-        self.inside[joining] = True
-        # The same memory where JAX runs on the CPU. The array made of it before is not used any more.
+        if size > self.room.shape[1]:
+            self.room = np.empty((len(self.X), size + size // 2), order="F")
+            self.room[:, :m] = self.part
+        self.part = self.room[:, :size]
+
+    def share(self) -> None:
+        """Show a changed Gram matrix to JAX: the same memory on the CPU. The array made of it before is not used any
+        more."""
         self.padded = jax.device_put(self.gram, may_alias=True)
 
     def weighted(self, new: np.ndarray) -> np.ndarray:
@@ -325,7 +336,7 @@ class Screened(ABC):
         m = len(self.columns)
         G, b = self.gram[:m, :m], state.c + self.gram[:m, :m] @ state.w
         w, c, signs = state.w.copy(), state.c, np.sign(state.w)
-        refused, joining, steps = np.zeros(m, bool), -1, 0
+        refused, known, joining, steps = np.zeros(m, bool), np.diagonal(G) > 0, -1, 0
         while steps < limit and m:
             steps += 1
             support = np.flatnonzero(signs)
@@ -345,7 +356,7 @@ class Screened(ABC):
                 continue
             w[support] = v + move
             c = b - G[:, support] @ w[support]
-            outside = np.where((signs == 0) & ~refused, np.abs(c), 0.0)
+            outside = np.where((signs == 0) & known & ~refused, np.abs(c), 0.0)
             joining = int(outside.argmax())
             if outside[joining] <= l1 * (1 + 1e-12):
                 break
@@ -372,12 +383,12 @@ class Screened(ABC):
         if there is one, or by a new one.
         """
         self.support = support
-        if self.factor is not None and (stale or self.factor[2] == l2):
+        if len(support) > SMALL and self.factor is not None and (stale or self.factor[2] == l2):
             base, factor, _ = self.factor
             gone, new = np.flatnonzero(~np.isin(base, support)), np.flatnonzero(~np.isin(support, base))
             k, m = len(gone) + len(new), len(base)
             if not k:
-                return cho_solve((factor, False), b, check_finite=False)
+                return dpotrs(factor, b)[0]
             if k <= CHANGES * m:
                 # Bordered: new rows and columns, and a multiplier for each entry of x that has to be 0.
                 border = np.zeros((m, k + 1), order="F")
@@ -385,7 +396,7 @@ class Screened(ABC):
                 border[gone, np.arange(len(new), k)] = 1.0
                 old = np.flatnonzero(np.isin(support, base))
                 border[np.searchsorted(base, support[old]), k] = b[old]
-                inner = cho_solve((factor, False), border, check_finite=False)
+                inner = dpotrs(factor, border)[0]
                 corner = np.zeros((k, k + 1))
                 corner[: len(new), : len(new)] = self.gram[np.ix_(support[new], support[new])] + l2 * np.eye(len(new))
                 corner[: len(new), k] = b[new]
@@ -400,7 +411,7 @@ class Screened(ABC):
                     x[old] = (inner[:, k] - inner[:, :k] @ ends)[np.searchsorted(base, support[old])]
                     return x
         self.factor = (support, self.factored(self.gram[np.ix_(support, support)], l2), l2)
-        return cho_solve((self.factor[1], False), b, check_finite=False)
+        return dpotrs(self.factor[1], b)[0]
 
     def factored(self, block: np.ndarray, l2: float) -> np.ndarray:
         """The upper Cholesky factor of block + l2, of what is near where that is singular; the block is overwritten."""

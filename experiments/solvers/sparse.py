@@ -28,7 +28,8 @@ from experiments.solvers.screened import (
 )
 from experiments.solvers.threads import one_blas_thread, product
 
-ALL = 1000  # columns of which the Gram matrix is computed at once: cheaper than checks of more of them
+ALL = 1000  # columns that are all in the working set: rows of their Gram matrix are cheaper than checks of the others
+FIRST = 24  # rows of it that are computed at least: nearly as fast as one
 PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
 
 
@@ -78,7 +79,24 @@ class _Search(Screened):
         super().__init__(X, y, *how)
         self.unit = self.square = float(y @ y)
         if X.shape[1] <= ALL:
-            self.grow(np.arange(X.shape[1]))
+            self.room = X
+            self.enter(np.arange(X.shape[1]))
+        # A column has its row of the Gram matrix, of all columns, when it first violates the conditions of optimality.
+        self.filled = np.zeros(len(self.columns), bool)
+
+    def fill(self, c: np.ndarray, l1: float) -> None:
+        """Rows of the Gram matrix for violating columns, and for those that may be next: as many as there are."""
+        missing = np.flatnonzero(~self.filled)
+        violating = np.count_nonzero(np.abs(c[missing]) > l1)
+        if not violating:
+            return
+        count = min(max(violating, FIRST, np.count_nonzero(self.filled)), len(missing))
+        new = missing[np.argpartition(-np.abs(c[missing]), count - 1)[:count]]
+        rows = product(self.X[:, new].T, self.X)
+        d = len(self.filled)
+        self.gram[new, :d], self.gram[:d, new] = rows, rows.T
+        self.filled[new] = True
+        self.share()
 
     def fitted(self, state: State | None) -> State:
         b = self.c[self.columns]
@@ -148,6 +166,7 @@ class _Search(Screened):
         best, least, turns, since = state, gap(state), 0, 0
         while steps < limit and least > target and since < PATIENCE:
             turns += 1
+            self.fill(state.c, l1)
             state, taken = self.turn(turns, state, l1, l2, limit - steps)
             steps, present = steps + taken, gap(state)
             since = 0 if present < least else since + 1

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-_WORTH = 2**26  # multiplications, from which on a product is shared
+_WORTH = 2**22  # multiplications, from which on a product is shared
 _MOST = 8  # threads
 
 
