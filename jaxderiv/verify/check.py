@@ -66,13 +66,13 @@ def _outputs(function: Callable, template: Template, formulas: dict[str, Callabl
     with jax.enable_x64(True):
         arrays = [jnp.asarray(x) for x in template.own().values()]
         try:
-            result = jax.tree.leaves(function(*template.rebuild(arrays)))
+            result = jax.tree.leaves(_form(lambda *leaves: function(*template.rebuild(list(leaves))), arrays))
         except Exception as error:
             raise InputError(f"the function raises at the example arguments: {said(error)}") from error
     for x in result:
-        if not isinstance(x, jax.Array | np.ndarray | np.generic | int | float):
+        if not isinstance(x, jax.ShapeDtypeStruct | jax.Array | np.ndarray | np.generic | int | float):
             raise InputError(f"the function returns {x!r}, a {type(x).__name__}; a derivative is taken of floats")
-    shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.asarray(x).dtype) for x in result]
+    shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in result]
     scalar = [k for k in ("gradient", "hessian", "hvp") if k in formulas]
     if scalar and (len(shapes) != 1 or shapes[0].shape != ()):
         got = ", ".join(str(s.shape) for s in shapes) or "nothing"
@@ -83,6 +83,14 @@ def _outputs(function: Callable, template: Template, formulas: dict[str, Callabl
     if bad := [s for s in shapes if not jnp.issubdtype(s.dtype, jnp.floating)]:
         raise InputError(f"the function returns {bad[0].dtype}; a derivative is taken of floats")
     return shapes
+
+
+def _form(f: Callable, args: list[jax.Array]) -> Any:
+    """What f returns, as shapes; what cannot be traced is run. (Each operation that is run is compiled for itself.)"""
+    try:
+        return jax.eval_shape(f, *args)
+    except Exception:
+        return f(*args)
 
 
 class _Code(str):
@@ -192,7 +200,7 @@ class _Claim:
             values = self._extended(self.template.own(), np.random.default_rng(0))
             leaves = [jnp.asarray(values[name]) for name in self.names]
             try:
-                result = self._hand(*leaves)
+                form = _form(self._hand, leaves)
             except Exception as error:
                 raise InputError(f"{self.kind}= raises at the example arguments: {said(error)}") from error
             try:
@@ -201,10 +209,10 @@ class _Claim:
                 return self._inconclusive(f"{self.name} cannot be traced: {untraceable_words(error)}")
             except Exception as error:
                 raise InputError(f"JAX cannot differentiate {self.name}: {said(error)}") from error
-        problem = structure_problem(result, want, self.narrow)
-        if problem is None:
-            return None
-        got = jax.tree.leaves(result)
+            problem = structure_problem(form, want, self.narrow)
+            if problem is None:
+                return None
+            got = jax.tree.leaves(self._hand(*leaves))
         true = self._auto_values(leaves)
         note = same_numbers(got, true)
         example = Counterexample(
