@@ -64,9 +64,9 @@ def _validate(function: Callable, args: tuple, formulas: dict[str, Callable]) ->
 def _outputs(function: Callable, template: Template, formulas: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
     """Shapes of the function's results at the example; they decide which derivatives it has."""
     with jax.enable_x64(True):
-        arrays = [jnp.asarray(x) for x in template.own().values()]
+        base = lambda *leaves: function(*template.rebuild(list(leaves)))
         try:
-            result = jax.tree.leaves(_form(lambda *leaves: function(*template.rebuild(list(leaves))), arrays))
+            result = jax.tree.leaves(_form(base, list(template.own().values())))
         except Exception as error:
             raise InputError(f"the function raises at the example arguments: {said(error)}") from error
     for x in result:
@@ -85,12 +85,12 @@ def _outputs(function: Callable, template: Template, formulas: dict[str, Callabl
     return shapes
 
 
-def _form(f: Callable, args: list[jax.Array]) -> Any:
+def _form(f: Callable, args: list[np.ndarray]) -> Any:
     """What f returns, as shapes; what cannot be traced is run. (Each operation that is run is compiled for itself.)"""
     try:
         return jax.eval_shape(f, *args)
     except Exception:
-        return f(*args)
+        return f(*map(jnp.asarray, args))
 
 
 class _Code(str):
@@ -198,7 +198,7 @@ class _Claim:
         """
         with jax.enable_x64(True):
             values = self._extended(self.template.own(), np.random.default_rng(0))
-            leaves = [jnp.asarray(values[name]) for name in self.names]
+            leaves = [np.asarray(values[name]) for name in self.names]
             try:
                 form = _form(self._hand, leaves)
             except Exception as error:
@@ -212,9 +212,8 @@ class _Claim:
             problem = structure_problem(form, want, self.narrow)
             if problem is None:
                 return None
-            got = jax.tree.leaves(self._hand(*leaves))
-        true = self._auto_values(leaves)
-        note = same_numbers(got, true)
+            got, true = (jax.tree.leaves(f(*map(jnp.asarray, leaves))) for f in (self._hand, self._auto))
+        note = same_numbers(got, [np.asarray(x) for x in true])
         example = Counterexample(
             {n: np.asarray(v).tolist() for n, v in values.items()},
             [np.asarray(x).tolist() for x in got], [np.asarray(x).tolist() for x in true], "",
@@ -225,10 +224,6 @@ class _Claim:
             self.name, self.kind, self.question.statement, Verdict.REFUTED, problem,
             diagnosis=Diagnosis("layout", problem + note), counterexample=example,
         )  # fmt: skip
-
-    def _auto_values(self, leaves) -> list[np.ndarray]:
-        with jax.enable_x64(True):
-            return [np.asarray(x) for x in jax.tree.leaves(self._auto(*leaves))]
 
     # Verdict ---------------------------------------------------------------------------------------------------
     def verdict(self, given: Domains, seed: int) -> Result:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
@@ -52,8 +51,7 @@ class Machine:
     def __call__(self, place: Place) -> tuple[list[Leaves], list[Leaves]]:
         """The results of hand formulas and of autodiff, question by question, as arrays of the dtype."""
         with jax.enable_x64(self.dtype == "float64"):
-            values = {name: jnp.asarray(self._cast(x)) for name, x in place.values.items()}
-            hand, auto = self._both(values)
+            hand, auto = self._both({name: self._cast(x) for name, x in place.values.items()})
             return jax.tree.map(np.asarray, hand), jax.tree.map(np.asarray, auto)
 
 

@@ -195,7 +195,7 @@ class Template:
         for dimension in free:
             least = self.least(dimension)
             fits = lambda s, least=least: s >= least and s not in taken and all(math.gcd(s, o) == 1 for o in out)
-            out.append(next(s for s in (*_POOL, *range(19, 10**6)) if fits(s)))
+            out.append(next(s for s in itertools.chain(_POOL, itertools.count(19)) if fits(s)))
         return out
 
     # Points --------------------------------------------------------------------------------------------------
