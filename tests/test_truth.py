@@ -142,6 +142,19 @@ def test_a_tiny_jump_at_a_kink():
     assert report.verdict == "refuted"
 
 
+def test_a_tiny_jump_beside_a_large_slope():
+    """The sum of the slopes does not show it."""
+
+    def tiny(x):  # by literals that are exact
+        for _ in range(5):
+            x = x * 2.0**-20
+        return x
+
+    kink = lambda w: w[0] ** 2 + tiny(jnp.abs(w[1]))
+    gradient = lambda w: jnp.stack([2 * w[0], tiny(jnp.where(w[1] > 0, 1.0, -1.0))])
+    assert jaxderiv.check(kink, np.array([1.0, 0.0]), gradient=gradient).ok
+
+
 def test_the_norm_at_zero():
     """JAX says NaN. The subdifferential is the unit ball; limits from a few sides lie inside."""
     assert np.isnan(jax.grad(jnp.linalg.norm)(np.zeros(3))).all()

@@ -272,18 +272,26 @@ class Truth:
         return all(bool(k.all()) for k in self.known)
 
 
-def truth(program: ClosedJaxpr, point: Leaves, what: Derivative, moving: tuple[int, ...], start: int = 0) -> Truth:
+def truth(
+    program: ClosedJaxpr,
+    point: Leaves,
+    what: Derivative,
+    moving: tuple[int, ...],
+    start: int = 0,
+    smooth: bool = False,
+) -> Truth:
     """The derivative of the program at a point.
 
     Args:
         moving: positions of the arguments that may be moved to look at a tie from its sides.
+        smooth: that has been done: the derivative is the same from all sides.
     Raises:
         Unsupported: on a primitive without a rule, named.
     """
     ties: list[str] = []
     with np.errstate(all="ignore"):
         settled = settle(lambda a: _entries(program, point, what, a, ties), start, doubt_zeros=True)
-        if not ties and settled.decided:
+        if (smooth or not ties) and settled.decided:
             return settled
         if ties or not _finite(settled):
             return _from_all_sides(program, point, what, moving, settled, ties, max(start, 2))
