@@ -121,7 +121,9 @@ def test_floors_and_operations_count_each_product_once():
     assert several.flops.tolist() == [360, 360 + 3 * 10 * 12, 540]
     assert case.bytes.tolist() == [240, 240 + 72, 240]
     machine = Results((case, several._replace(read=np.full(2, 4.0))))
-    assert machine.bandwidth == 240
+    assert (case.bandwidth, machine.measured[1].bandwidth) == (240, 60)
+    assert derivative_cost.reading(machine) == (60e-9, 240e-9)
+    assert np.allclose(machine.floor(machine.measured[1])[0], 4), "what is read slowly has a later floor"
     assert machine.rate == 2 * derivative_cost.SQUARE**3
     assert np.allclose(machine.floor(case), [1, 1.3, 1])
     assert np.allclose(machine.share(case)[HESSIAN], 1.3)

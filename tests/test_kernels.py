@@ -74,6 +74,16 @@ def test_kernels_are_proved_to_be_the_derivatives_of_the_readable_loss(name, mon
     assert report.verdict == "proved", str(report)
 
 
+def test_the_form_for_data_beyond_the_cache_is_proved(monkeypatch):
+    products = lambda: str(jax.make_jaxpr(kernel(logistic).gradient)(*data())).count("dot_general")
+    assert products() == 2
+    monkeypatch.setattr(passes, "_BEYOND_CACHE", 0)
+    monkeypatch.setattr(passes, "_SUMMED", range(1, 100))
+    assert products() == 1
+    report = proof("logistic", ("gradient", "hvp"), rows=10)
+    assert report.verdict == "proved", str(report)
+
+
 @pytest.mark.parametrize(
     ("kinds", "few", "K"), [(("gradient", "hvp"), 10, 2), (("hessian",), 10, 3), (("hessian",), 1, 2)]
 )

@@ -13,7 +13,8 @@ What it costs. The gradient is two products with X. Blocks of rows, which a seco
 slower: XLA copies each block, and a loop over blocks too small to share runs on one core. The Hessian needs blocks: its
 scaled copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient
 come with it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The
-residuals stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. The scaled copy is written
+residuals stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there; and where X is larger than the
+cache a weighted sum of its rows is faster still, and in single precision more accurate. The scaled copy is written
 transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the
 blocks on and below the diagonal of the Hessian are computed; the others are their transposes.
 
@@ -37,6 +38,8 @@ _NARROW = 64  # columns, from which on a product of matrices is shared by the co
 _SCALED = 2**14  # entries of the scaled copies of a block: well within the first levels of a core's cache
 _SCALED_SHARED = 2**18  # where the cores share it: the more work, the less they wait for one another
 _FEWEST = 256  # rows of a block, that its product outweighs the addition of the result to that of earlier blocks
+_BEYOND_CACHE = 2**25  # bytes of X, from which on it is read from memory again
+_SUMMED = range(96, 4097)  # bytes of a row: where a weighted sum of rows is then faster than XLA's product
 _ELSEWHERE = 2**26  # entries of a block on an accelerator, where a loop costs more than a large array
 _PANEL = 256  # columns of a matrix for each panel that it is computed in
 _MOST_PANELS = 4
@@ -190,7 +193,13 @@ def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
 
 def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
     """$X^\\top R$, in a form that is fast on a CPU."""
-    return R @ X if R.ndim == 1 else (jax.lax.optimization_barrier(R.T) @ X).T
+    # Without barriers the residuals may be computed for each column, and the transposition be part of the product.
+    if R.ndim == 2:
+        return (jax.lax.optimization_barrier(R.T) @ X).T
+    row = X.shape[1] * X.dtype.itemsize
+    if len(X) * row >= _BEYOND_CACHE and row in _SUMMED and jax.default_backend() == "cpu":
+        return jnp.sum(jax.lax.optimization_barrier(R)[:, None] * X, axis=0)
+    return R @ X
 
 
 def _products(C: jax.Array, F: jax.Array) -> Symmetric:
