@@ -13,10 +13,10 @@ What it costs. The gradient is two products with X. Blocks of rows, which a seco
 slower: XLA copies each block, and a loop over blocks too small to share runs on one core. The Hessian needs blocks: its
 scaled copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient
 come with it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The
-residuals stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there; and where X is larger than the
-cache a weighted sum of its rows is faster still, and in single precision more accurate. The scaled copy is written
-transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the
-blocks on and below the diagonal of the Hessian are computed; the others are their transposes.
+residuals of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. Where X is larger
+than the cache a weighted sum of its rows is faster still, and in single precision more accurate. The scaled copy is
+written transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns
+only the blocks on and below the diagonal of the Hessian are computed; the others are their transposes.
 
 Call the methods under `jax.jit`, which is left to the caller so that they become one program with what is around them.
 Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray`` does: make JAX arrays of them once.
@@ -193,11 +193,11 @@ def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
 
 def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
     """$X^\\top R$, in a form that is fast on a CPU."""
-    # Without barriers the residuals may be computed for each column, and the transposition be part of the product.
     if R.ndim == 2:
-        return (jax.lax.optimization_barrier(R.T) @ X).T
+        return X.T @ R
     row = X.shape[1] * X.dtype.itemsize
     if len(X) * row >= _BEYOND_CACHE and row in _SUMMED and jax.default_backend() == "cpu":
+        # Without the barrier residuals may be computed anew for each column.
         return jnp.sum(jax.lax.optimization_barrier(R)[:, None] * X, axis=0)
     return R @ X
 
