@@ -284,3 +284,15 @@ def test_with_a_penalty_hard_data_have_their_answer(columns):
     y = (X[:, 0] > 0).astype(float)
     found = solve("logistic", with_(X[:, columns], (slice(None), 1), 1.0), y, 1e-4)
     assert found.stopped == "converged"
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_least_squares_of_few_columns_take_one_step(weighted):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30_000, 10)) * np.logspace(0, -4, 10)
+    y, s = X.sum(axis=1) + rng.normal(size=30_000), rng.random(30_000) if weighted else None
+    found = solve("least squares", X, y, 1e-6, weights=s, intercept=True)
+    assert (found.stopped, found.passes, found.choices[0].rows) == ("converged", 2, 30_000)
+    Z, weights = np.column_stack([X, np.ones(len(X))]), np.ones(len(X)) if s is None else s
+    H = (Z.T * weights) @ Z / weights.sum() + np.diag([1e-6] * 10 + [0.0])
+    assert np.allclose(found.params, np.linalg.solve(H, Z.T @ (weights * y) / weights.sum()), rtol=1e-8)

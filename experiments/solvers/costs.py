@@ -14,6 +14,7 @@ FLOPS = 3e11  # operations of a Hessian's product, in single precision
 ENTRIES = 1.6e8  # of X, what a sample's copy, the Hessian's scaled copy and small products are limited by
 BYTES = 3.2e10  # read
 LOGITS = 1.3e8  # of which a pass takes exponentials
+BLOCKED = 3.5e8, 8e10  # entries of X, and operations, of a Hessian of all rows in double precision
 FACTORED = 3e10  # operations of a Cholesky factor
 CALL = 1e-4  # seconds for each step besides
 
@@ -21,6 +22,7 @@ BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
 NEWTON = 5  # steps of Newton's method for a loss that is not quadratic
 NEARBY = 2  # of them, from the minimum of a smaller sample
 CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
+FEW = 10  # passes of L-BFGS: a quadratic's Hessian that costs less needs no telling
 WORTH = 0.01  # seconds expected, from which on it pays to begin on a small sample
 LEAST, EACH, PART = 2048, 8, 32  # rows of that sample: at least, for each parameter, and one of so many
 COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
@@ -80,8 +82,14 @@ class Costs(NamedTuple):
     @property
     def first(self) -> int:
         """Rows of the sample to begin on, 0 if that is not worth it."""
-        rows = max(LEAST, EACH * self.D, self.n // PART)
-        return rows if 4 * rows <= self.n and self.with_hessians(1e-10)[0].seconds > WORTH else 0
+        rows, best = max(LEAST, EACH * self.D, self.n // PART), self.with_hessians(1e-10)[0]
+        if self.direct(best.rows) and best.seconds < FEW * self.once:
+            return 0
+        return rows if 4 * rows <= self.n and best.seconds > WORTH else 0
+
+    def direct(self, m: int) -> bool:
+        """Whether the Hessian of m rows is that of every point, so that one step is enough."""
+        return self.quadratic and m == self.n
 
     def hessian(self, m: int) -> float:
         """Seconds of a step of Newton's method on m rows."""
@@ -120,6 +128,10 @@ class Costs(NamedTuple):
             missed = math.sqrt(self.D / (math.sqrt(even) * m) * (1 - m / self.n)) + (1e-8 if self.quadratic else CHANGE)
             passes = math.log(tolerance) / math.log(min(missed, 0.98)) + BEFORE
             # From a smaller sample the way is short.
+            if self.direct(m):
+                entries, operations = BLOCKED
+                once = m * self.d * (1 / entries + self.d / operations) + self.D**3 / 3 / FACTORED
+                return Choice(m, BEFORE, once + self.once)
             smaller = 0.0 if told is None or told.converged else steps * self.hessian(first)
             newton = smaller + (min(steps, NEARBY) if told else steps) * self.hessian(m) + m * self.d / ENTRIES
             return Choice(m, passes, newton + passes * (self.once + 2 * self.D**2 * 8 / BYTES))

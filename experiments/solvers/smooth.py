@@ -7,10 +7,11 @@ L-BFGS on a small sample of the rows comes near the minimum and tells how many s
 rows, each step one evaluation of the gradient, from there and with the curvature that it has met. Where more than that
 pays, Newton's method runs on a sample of m rows and ends where the sample cannot tell any more, in single precision
 unless columns nearly determine one another; L-BFGS goes on in the metric of the sample's last Hessian. With m = n that
-is Newton's method whose last steps are quasi-Newton steps. In between the spectrum of the preconditioned Hessian is
-within $(1 \pm \sqrt{D/m})^2$ for rows of equal leverage, whatever the conditioning of the data, so that each pass gains
-about a factor $\sqrt{m/D}$ (Avron, Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and
-Montanari, *Convergence rates of sub-sampled Newton methods*, 2015).
+is Newton's method whose last steps are quasi-Newton steps; for least squares one step, with a Hessian in double
+precision. In between the spectrum of the preconditioned Hessian is within $(1 \pm \sqrt{D/m})^2$ for rows of equal
+leverage, whatever the conditioning of the data, so that each pass gains about a factor $\sqrt{m/D}$ (Avron, Maymounkov
+and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled Newton
+methods*, 2015).
 
 The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data at the point that is
 returned. With a penalty $F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
@@ -117,10 +118,6 @@ def solve(
         shape = (X.shape[1] + intercept, *y.shape[1:])
         how: dict[str, Any] = {"loss": loss, "intercept": intercept}
         data = (X, y, s, np.float64(lam))
-        here = _evaluated(np.zeros(shape), *data, **how)
-        size = _norm(here)
-        scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(shape)
-        bound = np.float64(tolerance * scale)
         costs = Costs(*X.shape, math.prod(shape), math.prod(shape[1:]), model == "least squares")
         near = _on_first_sample(data, costs.first, shape, seed, how) if costs.first else None
         if rows is None:
@@ -129,6 +126,11 @@ def solve(
             choices = (Choice(min(rows, len(X)), limit, math.nan),)
             _said(costs, choices[0].rows, _free_memory())
         report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(len(X))}" for k, choice in enumerate(choices[:4])))
+        want = ("value", "gradient", "hessian") if costs.direct(choices[0].rows) else ("value", "gradient")
+        here = _evaluated(np.zeros(shape), *data, want=want, **how)
+        size, hessian = _norm(here), here.hessian
+        scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(shape)
+        bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
         if near is not None:
             there, passes = _evaluated(near.w, *data, **how), passes + 1
             # A sample may have no minimum where all the rows have one.
@@ -141,12 +143,14 @@ def solve(
             if choices[0].rows:
                 report(f"after {passes} passes  {choices[0].in_words(len(X))}")
         if choices[0].rows and _norm(here) > bound:
-            w, factor = _on_samples(here.w, data, choices[0].rows, near, HANDOVER * scale, seed, how)
-            there = _evaluated(w, *data, **how)
-            here = there if float(there.value) < float(here.value) else here
-            left = limit - passes - 1
-            here, _, taken, short = _quasi_newton(here, _no_pairs(shape), factor, *data, bound, left, **how)
-            passes += int(taken) + 1
+            if hessian is not None:
+                factor = _factor(hessian)
+            else:
+                w, factor = _on_samples(here.w, data, choices[0].rows, near, HANDOVER * scale, seed, how)
+                there, passes = _evaluated(w, *data, **how), passes + 1
+                here = there if float(there.value) < float(here.value) else here
+            here, _, taken, short = _quasi_newton(here, _no_pairs(shape), factor, *data, bound, limit - passes, **how)
+            passes += int(taken)
         w, value, certificate = here.w, float(here.value), _norm(here) / scale
         if not (np.isfinite(certificate) and np.isfinite(value)):
             stopped = "not finite"

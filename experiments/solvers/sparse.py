@@ -2,10 +2,12 @@ r"""Paths of the lasso and of the elastic net to a certificate, with few passes 
 
 The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw\|^2 + \lambda (\alpha \|w\|_1 +
 \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. It is minimised in terms of the Gram matrix alone, as
-`experiments.solvers.screened` says; few columns are all taken from the start.
+`experiments.solvers.screened` says. Few columns are all in the working set from the start, and a column has its row of
+the Gram matrix, of all columns, when it first violates the conditions of optimality.
 
 The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64. Where
-the Gram matrix has all columns it is computed from there and a bound on its rounding errors added, if that is small.
+all are in the working set it is computed from the Gram matrix and a bound on its rounding errors added, if that is
+small.
 """
 
 from __future__ import annotations
@@ -81,7 +83,6 @@ class _Search(Screened):
         if X.shape[1] <= ALL:
             self.room = X
             self.enter(np.arange(X.shape[1]))
-        # A column has its row of the Gram matrix, of all columns, when it first violates the conditions of optimality.
         self.filled = np.zeros(len(self.columns), bool)
 
     def fill(self, c: np.ndarray, l1: float) -> None:
