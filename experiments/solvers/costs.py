@@ -14,7 +14,8 @@ FLOPS = 3e11  # operations of a Hessian's product, in single precision
 ENTRIES = 1.6e8  # of X, what a sample's copy, the Hessian's scaled copy and small products are limited by
 BYTES = 3.2e10  # read
 LOGITS = 1.3e8  # of which a pass takes exponentials
-BLOCKED = 3.5e8, 8e10  # entries of X, and operations, of a Hessian of all rows in double precision
+DOUBLE_ENTRIES = 3.5e8  # of X, in a Hessian in double precision, which takes no copy of X
+DOUBLE_FLOPS = 8e10  # operations of its product
 FACTORED = 3e10  # operations of a Cholesky factor
 CALL = 1e-4  # seconds for each step besides
 
@@ -129,9 +130,8 @@ class Costs(NamedTuple):
             passes = math.log(tolerance) / math.log(min(missed, 0.98)) + BEFORE
             # From a smaller sample the way is short.
             if self.direct(m):
-                entries, operations = BLOCKED
-                once = m * self.d * (1 / entries + self.d / operations) + self.D**3 / 3 / FACTORED
-                return Choice(m, BEFORE, once + self.once)
+                hessian = m * self.d * (1 / DOUBLE_ENTRIES + self.d / DOUBLE_FLOPS) + self.D**3 / 3 / FACTORED
+                return Choice(m, BEFORE, hessian + self.once)
             smaller = 0.0 if told is None or told.converged else steps * self.hessian(first)
             newton = smaller + (min(steps, NEARBY) if told else steps) * self.hessian(m) + m * self.d / ENTRIES
             return Choice(m, passes, newton + passes * (self.once + 2 * self.D**2 * 8 / BYTES))

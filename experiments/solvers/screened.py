@@ -146,6 +146,7 @@ class Screened(ABC):
         self.X, self.y, self.c, self.l1_ratio = X, y, c, l1_ratio
         self.tolerance, self.limit = tolerance, limit
         self.columns, self.inside = np.zeros(0, int), np.zeros(X.shape[1], bool)
+        # Of the room the first columns are taken: a part that grows is not copied each time.
         self.part = self.room = np.zeros((len(X), 0), order="F")
         self.gram = np.zeros((0, 0))
         self.padded = None

@@ -4,9 +4,9 @@ The program's jaxpr is evaluated on dual numbers of high precision, by our own d
 doubled until two successive results agree; where they do not by 2000 digits, the point is undecidable.
 
 Where a comparison ties (a kink, or the seam of two branches that fit together smoothly) and where the result is
-not finite, the limits of the derivative from several generic directions are taken instead. If they agree, the
-derivative exists and is their common value; otherwise their least and greatest values bound what a subderivative
-may be.
+not finite, the limits of the derivative from several generic directions are looked at. If they agree, the derivative
+exists and is their common value, to all the digits that the program itself gives if that is the same; otherwise their
+least and greatest values bound what a subderivative may be.
 """
 
 from __future__ import annotations
