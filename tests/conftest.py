@@ -5,7 +5,8 @@ which needs JAX's ordinary promotion (optax's adam and lbfgs) is marked `lenient
 than one test enters `jax.numpy_dtype_promotion("standard")` itself.
 
 Nearly all of a test's time is the compilation of programs that run once, so LLVM does not optimise them; a test of what
-optimised code makes of floating point is marked `optimised`. Commands that tests start run as for a user.
+optimised code makes of floating point is marked `optimised`. Workers also do without XLA's newer emitters of fused
+loops, which take twice as long to compile. Commands that tests start run as for a user.
 
 Compiled programs are kept for the run, since its workers, and the commands that tests start, compile many of the same;
 in a new folder that goes with the run, so that nothing is taken over from another one and nothing is left among the
@@ -33,6 +34,21 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits the folder
 
 import jax
 import pytest
+
+_QUICK = "xla_cpu_use_fusion_emitters"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    try:  # a flag that XLA does not know would end the workers
+        jax.jit(lambda: 0, compiler_options={_QUICK: False})()
+        os.environ["JAXDERIV_TEST_FLAGS"] = f"--{_QUICK}=false"
+    except jax.errors.JaxRuntimeError:
+        pass
+elif "JAXDERIV_TEST_FLAGS" in os.environ:
+    own = os.environ.get("XLA_FLAGS")
+    os.environ["XLA_FLAGS"] = f"{own or ''} {os.environ['JAXDERIV_TEST_FLAGS']}"
+    jax.devices()  # XLA has read them
+    del os.environ["XLA_FLAGS"]
+    if own is not None:
+        os.environ["XLA_FLAGS"] = own
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)
