@@ -14,6 +14,7 @@ user's.
 """
 
 import atexit
+import functools
 import os
 import shutil
 import signal
@@ -35,11 +36,11 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits the folder
 import jax
 import pytest
 
-_QUICK = "xla_cpu_use_fusion_emitters"
+_EMITTERS = "xla_cpu_use_fusion_emitters"
 if "PYTEST_XDIST_WORKER" not in os.environ:
     try:  # a flag that XLA does not know would end the workers
-        jax.jit(lambda: 0, compiler_options={_QUICK: False})()
-        os.environ["JAXDERIV_TEST_FLAGS"] = f"--{_QUICK}=false"
+        jax.jit(lambda: 0, compiler_options={_EMITTERS: False})()
+        os.environ["JAXDERIV_TEST_FLAGS"] = f"--{_EMITTERS}=false"
     except jax.errors.JaxRuntimeError:
         pass
 elif "JAXDERIV_TEST_FLAGS" in os.environ:
@@ -68,9 +69,11 @@ def promotion(request):
 
 
 @pytest.fixture(autouse=True)
-def optimisation(request):
+def optimisation(request, monkeypatch):
     """None, or the usual one for a test marked `optimised`; programs that were compiled the other way are forgotten."""
     none = request.node.get_closest_marker("optimised") is None
+    if not none and "JAXDERIV_TEST_FLAGS" in os.environ:
+        monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options={_EMITTERS: True}))
     if jax.config.read("jax_disable_most_optimizations") != none:
         jax.config.update("jax_disable_most_optimizations", none)
         jax.clear_caches()
