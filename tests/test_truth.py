@@ -155,6 +155,20 @@ def test_a_tiny_jump_beside_a_large_slope():
     assert jaxderiv.check(kink, np.array([1.0, 0.0]), gradient=gradient).ok
 
 
+def test_an_entry_that_no_float_holds_has_to_be_right():
+    """Only on edges, where entries of 1e-400 are what is left of others, they are not held against a formula."""
+
+    def tiny(x):
+        for _ in range(60):
+            x = x * 2.0**-20
+        return x
+
+    f = lambda w: w[0] ** 2 + tiny(w[1] ** 2)
+    gradient = lambda factor: lambda w: jnp.stack([2 * w[0], tiny(factor * w[1])])
+    assert jaxderiv.check(f, np.array([1.0, 3.0]), gradient=gradient(2.0)).ok
+    assert jaxderiv.check(f, np.array([1.0, 3.0]), gradient=gradient(4.0)).verdict == "refuted"
+
+
 def test_the_norm_at_zero():
     """JAX says NaN. The subdifferential is the unit ball; limits from a few sides lie inside."""
     assert np.isnan(jax.grad(jnp.linalg.norm)(np.zeros(3))).all()

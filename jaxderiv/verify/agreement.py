@@ -23,7 +23,7 @@ _READABLE = 1e-9  # relative; differences above this can be looked at in float64
 TOLERANCE = 1e-20  # relative, between two results that are each known to 25 digits
 _OPAQUE = 100  # times the rounding error of the derivative: what a float64 computation of unknown steps is allowed
 _UNRESOLVED = 2.0**-51  # relative difference, two units of round-off, that is not held against a formula
-_SMALLEST = 2.0**-1074  # of the positive float64 numbers: nor is a difference below, which is none in any of them
+_SMALLEST = 2.0**-1074  # of the positive float64 numbers: nor, on an edge, is a difference below, which none shows
 _EVEN = 1e6  # ratio of entries up to which their sum shows an error in any of them
 _FIRST = 4  # rungs of the ladder of precisions (up to 240 digits) that nearly all results need
 _CONFIRM, _CONFIRM_FAR = 3, 5  # rungs from which a difference is confirmed; far out, where e.g. exp(-1000) counts
@@ -231,13 +231,14 @@ def _compare(place: Place, hand: Truth, true: Truth, allowance: Leaves | None, c
     if not hand.decided:
         return make("differs", "the formula is not finite here", [~k for k in hand.known])
     wrong, blurred, tiny = [], False, False
+    smallest = _SMALLEST if place.kind == "edge" else 0.0
     for index, (h, low, high) in enumerate(zip(hand.low, true.low, true.high, strict=True)):
         slack = TOLERANCE * np.maximum(np.maximum(abs(low), abs(high)), abs(h))
         if allowance is not None:
             slack = slack + np.where(np.isfinite(allowance[index]), allowance[index], 0.0)
         inside = (h >= low - slack) & (h <= high + slack)
         off = ~np.asarray(inside, dtype=bool)
-        unresolved = np.maximum(_UNRESOLVED * np.maximum(abs(h), abs(low)), _SMALLEST)
+        unresolved = np.maximum(_UNRESOLVED * np.maximum(abs(h), abs(low)), smallest)
         close = np.asarray(abs(h - (low + high) / 2) <= unresolved, dtype=bool)
         tiny, off = tiny or bool((off & close).any()), off & ~close
         if confirmed and off.any():  # what even this precision cannot tell from a cancellation is not held against it
