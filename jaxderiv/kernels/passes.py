@@ -9,14 +9,14 @@ with weights s of the observations (all one if they are not given). $z_i = x_i^\
 (d,), or it is a vector of K logits, and w of shape (d, K). With an intercept, w has one row more, the last one, which
 is not penalised. The same code serves every such loss, in float32 and in float64.
 
-What it costs. The gradient is two products with X. Blocks of rows, which a second product would find in the cache, are
-slower: XLA copies each block, and a loop over blocks too small to share runs on one core. The Hessian needs blocks: its
-scaled copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient
-come with it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The
-residuals of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. Where X is larger
-than the cache a weighted sum of its rows is faster still, and in single precision more accurate. The scaled copy is
-written transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns
-only the blocks on and below the diagonal of the Hessian are computed; the others are their transposes.
+What it costs. The gradient is two products with X. Of an X larger than the cache they are taken block by block of its
+rows: XLA copies each block, but both products find the copy in the cache. The Hessian always needs blocks: its scaled
+copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient come with
+it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The residuals
+of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. In single precision a weighted
+sum of the short rows of a large X is faster than blocks, and more accurate. The scaled copy is written transposed, so
+that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the blocks on and
+below the diagonal of the Hessian are computed; the others are their transposes.
 
 Call the methods under `jax.jit`, which is left to the caller so that they become one program with what is around them.
 Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray`` does: make JAX arrays of them once.
@@ -38,8 +38,10 @@ _NARROW = 64  # columns, from which on a product of matrices is shared by the co
 _SCALED = 2**14  # entries of the scaled copies of a block: well within the first levels of a core's cache
 _SCALED_SHARED = 2**18  # where the cores share it: the more work, the less they wait for one another
 _FEWEST = 256  # rows of a block, that its product outweighs the addition of the result to that of earlier blocks
-_BEYOND_CACHE = 2**25  # bytes of X, from which on it is read from memory again
-_SUMMED = range(96, 4097)  # bytes of a row: where a weighted sum of rows is then faster than XLA's product
+_BEYOND_CACHE = 3 * 2**23  # bytes of X, from which on it would be read from memory twice
+_IN_CACHE = 2**22  # bytes of a block, which the second product finds in the cache
+_SHORT = range(512)  # bytes of a row: in single precision blocks do not pay for these
+_SUMMED = range(96, 512)  # of these: where a weighted sum of the rows is faster than XLA's product
 _ELSEWHERE = 2**26  # entries of a block on an accelerator, where a loop costs more than a large array
 _PANEL = 256  # columns of a matrix for each panel that it is computed in
 _MOST_PANELS = 4
@@ -159,7 +161,8 @@ class Kernel(NamedTuple):
             return found
 
         arrays = (X, y) if weights is None else (X, y, weights)
-        total = _over_blocks(one, rows or block_rows(X, sizes), arrays)
+        # The value alone reads X once.
+        total = _over_blocks(one, rows or (max(n, 1) if set(want) == {"value"} else block_rows(X, sizes)), arrays)
         if sizes is not None:
             total["hessian"] = self.curvature.assembled(_whole(total["hessian"], *sizes), w.shape)
         mass = 1 if not self.mean else n if weights is None else jnp.sum(weights)
@@ -174,15 +177,16 @@ class Kernel(NamedTuple):
 
 
 def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
-    """The rows of a block by default: all of them, unless the Hessian is wanted.
+    """The rows of a block by default.
 
     Args:
         X: (n, d).
         sizes: (c, k) of the Hessian's products, if it is wanted: c scaled copies of k columns. On a CPU a block has so
-            many rows that these have 2**14 numbers, 2**18 for k >= 64, but at least 256 or k / 2.
+            many rows that these have 2**14 numbers, 2**18 for k >= 64, but at least 256 or k / 2. Without a Hessian a
+            block has 4 MiB of an X that the cache does not hold, if that is faster there, else all rows.
     """
     if sizes is None:
-        return max(len(X), 1)
+        return max(_IN_CACHE // _row(X) if _from_memory(X) and not _short(X) else len(X), 1)
     c, k = sizes
     if jax.default_backend() != "cpu":
         rows = _ELSEWHERE // max(X.shape[1], k, 1)
@@ -191,12 +195,24 @@ def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
     return max(min(len(X), rows), 1)
 
 
+def _row(X: jax.Array) -> int:
+    """Bytes of a row."""
+    return X.shape[1] * X.dtype.itemsize
+
+
+def _from_memory(X: jax.Array) -> bool:
+    return len(X) * _row(X) >= _BEYOND_CACHE and jax.default_backend() == "cpu"
+
+
+def _short(X: jax.Array) -> bool:
+    return X.dtype.itemsize < 8 and _row(X) in _SHORT
+
+
 def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
     """$X^\\top R$, in a form that is fast on a CPU."""
     if R.ndim == 2:
         return X.T @ R
-    row = X.shape[1] * X.dtype.itemsize
-    if len(X) * row >= _BEYOND_CACHE and row in _SUMMED and jax.default_backend() == "cpu":
+    if _from_memory(X) and _short(X) and _row(X) in _SUMMED:
         # Without the barrier residuals may be computed anew for each column.
         return jnp.sum(jax.lax.optimization_barrier(R)[:, None] * X, axis=0)
     return R @ X
