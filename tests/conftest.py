@@ -36,6 +36,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits the folder
 import jax
 import pytest
 
+jax.config.update("jax_num_cpu_devices", 2)  # before anything asks for them; for what splits data over devices
+
 _EMITTERS = "xla_cpu_use_fusion_emitters"
 if "PYTEST_XDIST_WORKER" not in os.environ:
     try:  # a flag that XLA does not know would end the workers

@@ -118,6 +118,35 @@ def test_all_parts_in_one_pass(name, rows):
     assert kernel(logistic).passes(*map(jnp.asarray, data())).hvp is None
 
 
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_rows_split_over_devices_yield_the_same(name, intercept, monkeypatch):
+    monkeypatch.setattr(passes, "_FEWEST", 3)
+    monkeypatch.setattr(passes, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(passes, "_OF_A_CORE", 0)
+    monkeypatch.setattr(passes, "_PANEL_OF_A_CORE", 2)
+    args, made, taken = of(name, sizes=(22, 4))
+    w, X, y, *lam = map(jnp.asarray, taken(*args))
+    s = jnp.arange(22.0)
+    w = jnp.concatenate([w, w[:1]]) if intercept else w
+    v = jnp.arange(w.size, dtype=float).reshape(w.shape)
+    mesh = jax.make_mesh((2,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:2])
+    rows = jax.NamedSharding(mesh, jax.P("rows"))
+    call = lambda over: jax.jit(
+        functools.partial(made().passes, along=v, want=Parts._fields, intercept=intercept, over=over)
+    )
+    split = call(mesh)(w, jax.device_put(X, rows), jax.device_put(y, rows), *lam, weights=jax.device_put(s, rows))
+    assert all(part.sharding.is_fully_replicated and len(part.devices()) == 2 for part in split)
+    for part, expected in zip(split, call(None)(w, X, y, *lam, weights=s), strict=True):
+        assert jnp.allclose(np.asarray(part), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_rows_that_devices_cannot_share_equally_are_refused():
+    mesh = jax.make_mesh((2,), ("rows",), devices=jax.devices()[:2])
+    with pytest.raises(InputError, match="7 rows cannot be split among 2 devices; append rows of weight 0"):
+        kernel(logistic).passes(*map(jnp.asarray, data()), over=mesh)
+
+
 @pytest.mark.parametrize("K", [1, 2, 11])
 def test_softmax_of_any_number_of_classes(K):
     W, X, T, lam = map(jnp.asarray, classes(9, 3, K))
@@ -192,7 +221,7 @@ def test_formulas_that_are_in_no_derivation_can_be_given():
 
 def test_many_columns_are_computed_by_panels_and_the_hessian_is_whole():
     w, X, y, lam = map(jnp.asarray, data(40, 600))
-    assert len(list(passes._panels(600))) == 3
+    assert len(list(passes._panels(600, passes._PANEL))) == 3
     H = jax.jit(functools.partial(kernel(logistic).hessian, rows=16))(w, X, y, lam)
     assert jnp.allclose(H, logistic.hessian(w, X, lam), rtol=1e-11, atol=1e-13)
 
@@ -255,6 +284,11 @@ def test_blocks_are_chosen_by_size():
     assert block_rows(X(10**6, 256, jnp.float32), None) == 2**22 // (256 * 4)
     assert block_rows(X(10**6, 16, jnp.float32), None) == 10**6
     assert block_rows(X(10**4, 16), None) == 10**4
+    assert block_rows(X(10**5, 16), None, 2) == 2**18 // (16 * 8)
+    assert block_rows(X(10**5, 256, jnp.float32), None, 2) == 256
+    assert block_rows(X(10**3, 16), None, 2) == 10**3
+    assert block_rows(X(10**6, 1000), (1, 1000), 2) == 500
+    assert block_rows(X(10**6, 5), (3, 5), 2) == 256
     assert block_rows(X(10**6, 1000), (1, 1000)) == 500
     assert block_rows(X(10**6, 100), (1, 100)) == 2**18 // 100
     assert block_rows(X(10**6, 64), (45, 64)) == 256

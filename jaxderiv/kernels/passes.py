@@ -13,10 +13,11 @@ What it costs. The gradient is two products with X. Of an X larger than the cach
 rows: XLA copies each block, but both products find the copy in the cache. The Hessian always needs blocks: its scaled
 copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient come with
 it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The residuals
-of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. In single precision a weighted
-sum of the short rows of a large X is faster than blocks, and more accurate. The scaled copy is written transposed, so
-that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the blocks on and
-below the diagonal of the Hessian are computed; the others are their transposes.
+of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. In single precision a
+weighted sum of the short rows of a large X is faster than blocks, and more accurate. The scaled copy is written
+transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the
+blocks on and below the diagonal of the Hessian are computed; the others are their transposes. Cores share products
+badly that are as small as a block's; as a device each they take blocks of their own, up to twice as fast.
 
 Call the methods under `jax.jit`, which is left to the caller so that they become one program with what is around them.
 Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray`` does: make JAX arrays of them once.
@@ -25,6 +26,7 @@ Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -39,11 +41,14 @@ _SCALED = 2**14  # entries of the scaled copies of a block: well within the firs
 _SCALED_SHARED = 2**18  # where the cores share it: the more work, the less they wait for one another
 _FEWEST = 256  # rows of a block, that its product outweighs the addition of the result to that of earlier blocks
 _BEYOND_CACHE = 3 * 2**23  # bytes of X, from which on it would be read from memory twice
-_IN_CACHE = 2**22  # bytes of a block, which the second product finds in the cache
+_IN_CACHE = 2**22  # bytes of a block, which the second product finds in the cache that cores share
+_OF_A_CORE = 2**18  # in the cache of one
+_WORTH_SHARING = 2**23  # bytes of X, from which on blocks pay where each core takes its own
 _SHORT = range(512)  # bytes of a row: in single precision blocks do not pay for these
 _SUMMED = range(96, 512)  # of these: where a weighted sum of the rows is faster than XLA's product
 _ELSEWHERE = 2**26  # entries of a block on an accelerator, where a loop costs more than a large array
 _PANEL = 256  # columns of a matrix for each panel that it is computed in
+_PANEL_OF_A_CORE = 64
 _MOST_PANELS = 4
 
 
@@ -120,6 +125,7 @@ class Kernel(NamedTuple):
         weights: jax.Array | None = None,
         intercept: bool = False,
         rows: int | None = None,
+        over: jax.sharding.Mesh | None = None,
     ) -> Parts:
         """Several of value, gradient, Hessian and product with a vector, which share their products with X.
 
@@ -128,15 +134,21 @@ class Kernel(NamedTuple):
             X: (n, d); y: (n,), or (n, K); weights: (n,), not negative.
             want: which parts.
             rows: of a block; by default chosen by size, for a CPU.
+            over: devices among which the rows of X, y and weights are split, in equal numbers. What a pass yields is
+                on each of them. The cores of a CPU as a device each (``jax.config.update("jax_num_cpu_devices", 2)``,
+                before anything else) share the blocks, which one device takes one after the other.
         Raises:
-            InputError: for shapes that do not fit, a part that is not known, or `rows` below 1.
+            InputError: for shapes that do not fit, a part that is not known, `rows` below 1, or rows that cannot be
+                split equally.
         """
-        _fitting(w, X, y, weights, along, intercept, want, rows, self.several)
+        _fitting(w, X, y, weights, along, intercept, want, rows, self.several, over)
         n, d = X.shape
         sizes = self.curvature.sizes(w.shape) if "hessian" in want else None
+        devices = 1 if over is None else over.size
+        panel = _PANEL if devices == 1 else _PANEL_OF_A_CORE
         direction = along if along is not None else jnp.zeros_like(w)
 
-        def one(X: jax.Array, y: jax.Array, *s: jax.Array) -> dict[str, Any]:
+        def one(w: jax.Array, direction: jax.Array, X: jax.Array, y: jax.Array, *s: jax.Array) -> dict[str, Any]:
             # A column of ones would be a copy of X.
             def logits(u: jax.Array) -> jax.Array:
                 return X @ u[:d] + u[d:] if intercept else X @ u
@@ -157,14 +169,20 @@ class Kernel(NamedTuple):
             if "hessian" in want:
                 full = jnp.append(X, jnp.ones((len(X), 1), X.dtype), axis=1) if intercept else X
                 C, F = self.curvature.factors(full, z, y)
-                found["hessian"] = _products(weighted(C, axis=1), F)
+                found["hessian"] = _products(weighted(C, axis=1), F, panel)
             return found
 
+        def summed(w: jax.Array, direction: jax.Array, *arrays: jax.Array) -> dict[str, Any]:
+            X = arrays[0]
+            # The value alone reads X once.
+            whole = set(want) == {"value"}
+            block = rows or (max(len(X), 1) if whole else block_rows(X, sizes, devices))
+            return _over_blocks(partial(one, w, direction), block, arrays)
+
         arrays = (X, y) if weights is None else (X, y, weights)
-        # The value alone reads X once.
-        total = _over_blocks(one, rows or (max(n, 1) if set(want) == {"value"} else block_rows(X, sizes)), arrays)
+        total = (summed if over is None else _over_devices(summed, over, len(arrays)))(w, direction, *arrays)
         if sizes is not None:
-            total["hessian"] = self.curvature.assembled(_whole(total["hessian"], *sizes), w.shape)
+            total["hessian"] = self.curvature.assembled(_whole(total["hessian"], *sizes, panel), w.shape)
         mass = 1 if not self.mean else n if weights is None else jnp.sum(weights)
         penalised = jnp.ones_like(w).at[d:].set(0)
         penalty = {
@@ -176,22 +194,27 @@ class Kernel(NamedTuple):
         return Parts(**{name: part / mass + penalty[name]() for name, part in total.items()})
 
 
-def block_rows(X: jax.Array, sizes: tuple[int, int] | None) -> int:
+def block_rows(X: jax.Array, sizes: tuple[int, int] | None, devices: int = 1) -> int:
     """The rows of a block by default.
 
     Args:
-        X: (n, d).
+        X: (n, d), what one device has of it.
         sizes: (c, k) of the Hessian's products, if it is wanted: c scaled copies of k columns. On a CPU a block has so
             many rows that these have 2**14 numbers, 2**18 for k >= 64, but at least 256 or k / 2. Without a Hessian a
             block has 4 MiB of an X that the cache does not hold, if that is faster there, else all rows.
+        devices: of several on a CPU each has one core, for which small blocks do: 256 rows, or k / 2; without a Hessian
+            256 KiB.
     """
-    if sizes is None:
-        return max(_IN_CACHE // _row(X) if _from_memory(X) and not _short(X) else len(X), 1)
-    c, k = sizes
     if jax.default_backend() != "cpu":
-        rows = _ELSEWHERE // max(X.shape[1], k, 1)
+        rows = len(X) if sizes is None else _ELSEWHERE // max(X.shape[1], sizes[1], 1)
+    elif sizes is None:
+        size = _IN_CACHE if devices == 1 else _OF_A_CORE
+        blocks = _from_memory(X) and not _short(X) if devices == 1 else len(X) * _row(X) * devices >= _WORTH_SHARING
+        rows = max(size // _row(X), _FEWEST) if blocks else len(X)
     else:
-        rows = max(_FEWEST, k // 2, (_SCALED if k < _NARROW else _SCALED_SHARED) // max(c * k, 1))
+        c, k = sizes
+        scaled = 0 if devices > 1 else _SCALED if k < _NARROW else _SCALED_SHARED
+        rows = max(_FEWEST, k // 2, scaled // max(c * k, 1))
     return max(min(len(X), rows), 1)
 
 
@@ -218,22 +241,22 @@ def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
     return R @ X
 
 
-def _products(C: jax.Array, F: jax.Array) -> Symmetric:
+def _products(C: jax.Array, F: jax.Array, panel: int) -> Symmetric:
     """$F^\\top \\mathrm{diag}(c) F$ for each row c of C."""
     # Without the barrier the transposition becomes part of the product.
     scaled = jax.lax.optimization_barrier(C[:, None, :] * F.T[None])
-    return tuple(scaled[:, a:b] @ F[:, :b] for a, b in _panels(F.shape[1]))
+    return tuple(scaled[:, a:b] @ F[:, :b] for a, b in _panels(F.shape[1], panel))
 
 
-def _panels(width: int) -> Iterator[tuple[int, int]]:
-    count = min(1 + width // _PANEL, _MOST_PANELS)
+def _panels(width: int, panel: int) -> Iterator[tuple[int, int]]:
+    count = min(1 + width // panel, _MOST_PANELS)
     return ((i * width // count, (i + 1) * width // count) for i in range(count))
 
 
-def _whole(panels: Symmetric, count: int, width: int) -> jax.Array:
+def _whole(panels: Symmetric, count: int, width: int, panel: int) -> jax.Array:
     H = jnp.zeros((count, width, width), panels[0].dtype)
-    for (a, b), panel in zip(_panels(width), panels, strict=True):
-        H = H.at[:, a:b, :b].set(panel).at[:, :a, a:b].set(jnp.swapaxes(panel[:, :, :a], 1, 2))
+    for (a, b), part in zip(_panels(width, panel), panels, strict=True):
+        H = H.at[:, a:b, :b].set(part).at[:, :a, a:b].set(jnp.swapaxes(part[:, :, :a], 1, 2))
     return H
 
 
@@ -253,7 +276,15 @@ def _over_blocks(one: Callable[..., Any], rows: int, arrays: tuple[jax.Array, ..
     return jax.tree.map(jnp.add, total, one(*(a[full * rows :] for a in arrays))) if n % rows else total
 
 
-def _fitting(w, X, y, weights, along, intercept, want, rows, several) -> None:
+def _over_devices(summed: Callable[..., Any], mesh: jax.sharding.Mesh, arrays: int) -> Callable[..., Any]:
+    """The sum over devices, of w and a direction that are on each, and arrays whose rows are split."""
+    names = mesh.axis_names
+    split, each = jax.sharding.PartitionSpec(names), jax.sharding.PartitionSpec()
+    total = lambda *given: jax.lax.psum(summed(*given), names)
+    return jax.shard_map(total, mesh=mesh, in_specs=(each, each, *[split] * arrays), out_specs=each, check_vma=False)
+
+
+def _fitting(w, X, y, weights, along, intercept, want, rows, several, over) -> None:
     unknown = [name for name in want if name not in Parts._fields]
     if unknown or not want:
         raise InputError(f"want is {want!r}; allowed are {', '.join(Parts._fields)}")
@@ -273,3 +304,5 @@ def _fitting(w, X, y, weights, along, intercept, want, rows, several) -> None:
         raise InputError("the product with a vector takes the vector: write along=v, and want=('hvp',)")
     if rows is not None and rows < 1:
         raise InputError(f"rows is {rows}; a block has at least 1 row")
+    if over is not None and n % over.size:
+        raise InputError(f"{n} rows cannot be split among {over.size} devices; append rows of weight 0")
