@@ -4,8 +4,10 @@ jax.hessian, no more when there are more observations, and for softmax regressio
 For each model and size the time and the memory of the kernel (`jaxderiv.kernels`) stand beside those of JAX's
 automatic differentiation (value_and_grad; jax.hessian, which is forward over reverse; jvp of the gradient), of the
 readable formulas of the catalogue, and of NumPy (two products with X; the Hessian by BLAS's dsyrk on scaled blocks of
-rows). All get the same arrays in float64. Memory is what the compiled program takes beside arguments and results
-(XLA's memory analysis), which is the same at each run. Times are taken in turn, round by round; each is the shortest,
+rows). All get the same arrays in float64; each of JAX's programs once with X whole and once with its rows split over
+the devices, which the cores of a CPU are, and the faster counts. Memory is what the compiled program takes beside
+arguments and results (XLA's memory analysis), which is the same at each run: for the kernel that of the larger of the
+two, for the others that of the smaller. Times are taken in turn, round by round; each is the shortest,
 as what else runs on the machine only adds to it (most to NumPy's, as BLAS's threads wait for each other: compare with
 NumPy where nothing else runs). The floor is this machine's own: what reading X takes on all cores, or the products at
 the rate of a square matrix product, each as fast as NumPy or JAX does it; an X that lies in a cache is read from there.
@@ -15,12 +17,14 @@ Of times no more is claimed than holds on a busy machine; the table has what was
 # First, so that Ctrl-C is answered while JAX is imported.
 from experiments import script  # isort: split
 
+import itertools
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +35,7 @@ from scipy.linalg.blas import dsyrk
 
 from experiments import settings
 from experiments.files import BLACK, BLUE, GREEN, ORANGE, VERMILION
+from experiments.solvers.arrays import split_over
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, least_squares, poisson
 from jaxderiv.derivation import arguments
@@ -148,6 +153,7 @@ def drawn(case: Case, entries: int, rng: np.random.Generator) -> tuple[np.ndarra
     """Weights, a direction, X and targets."""
     # jax.hessian of softmax regression holds some n d K^2 numbers at once.
     n = entries // case.d if case.K == 1 else 4 * entries // (case.d * case.K**2)
+    n -= n % jax.device_count()  # so that devices can share them
     shape = (case.d,) if case.K == 1 else (case.d, case.K)
     w, v = rng.normal(size=(2, *shape)) / np.sqrt(case.d)
     X, y = rng.normal(size=(n, case.d)), rng.normal(size=n)
@@ -159,9 +165,9 @@ def drawn(case: Case, entries: int, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 # The four methods: functions of (case, want, w, v, X, y, *extra) that return a list of what is wanted --------------
-def by_kernel(case, want, w, v, X, y, *extra):
+def by_kernel(case, want, w, v, X, y, *extra, over=None):
     made, lam = (kernel(huber, delta=extra[0]), ()) if case.model is huber else (kernel(case.model), extra)
-    parts = made.passes(w, X, y, *lam, want=want, along=v if "hvp" in want else None)
+    parts = made.passes(w, X, y, *lam, want=want, along=v if "hvp" in want else None, over=over)
     return [getattr(parts, name) for name in want]
 
 
@@ -252,18 +258,26 @@ FORMULAS = {least_squares: of_squares, huber: of_huber, logistic: of_logistic, p
 # The measurement ---------------------------------------------------------------------------------------------------
 def measured(case: Case, config: Config, rng: np.random.Generator, report: script.Report) -> Measured:
     own = drawn(case, config.entries, rng)
-    given, calls, scratch = (*map(jnp.asarray, own), *case.extra), [], np.zeros((len(TASKS), len(METHODS) - 1))
+    whole = (*map(jnp.asarray, own), *case.extra)
+    # One of the calls of a group is as good as another.
+    groups: list[list[Callable[[], Any]]] = []
+    scratch = np.zeros((len(TASKS), len(METHODS) - 1))
+    mesh = split_over(jax.devices())
+    layouts = [(whole, None)] + ([(split(whole, mesh), mesh)] if mesh else [])
     for i, want in enumerate(WANTS):
         for j, method in enumerate((by_kernel, by_jax, by_formula)):
-            program = jax.jit(partial(method, case, want)).lower(*given).compile()
-            scratch[i, j] = program.memory_analysis().temp_size_in_bytes
-            calls.append(partial(program, *given))
-        calls.append(partial(by_numpy, case, want, *own, *case.extra))
-    more = [jax.ShapeDtypeStruct((MORE * a.shape[0], *a.shape[1:]), a.dtype) for a in given[2:4]]
-    of_more = jax.jit(partial(by_kernel, case, WANTS[HESSIAN])).lower(*given[:2], *more, *case.extra).compile()
+            asked = [(given, partial(method, case, want, **({"over": over} if method is by_kernel else {})))
+                     for given, over in layouts]  # fmt: skip
+            programs = [jax.jit(f).lower(*given).compile() for given, f in asked]
+            needed = [scratch_of(program, over) for program, (_, over) in zip(programs, layouts, strict=True)]
+            scratch[i, j] = (max if j == KERNEL else min)(needed)
+            groups.append([partial(program, *given) for program, (given, _) in zip(programs, asked, strict=True)])
+        groups.append([partial(by_numpy, case, want, *own, *case.extra)])
     flat, A = own[2].ravel(), rng.normal(size=(SQUARE, SQUARE))
-    sums, product, X, B = jax.jit(jnp.sum), jax.jit(jnp.matmul), given[2], jnp.asarray(A)
-    calls += [lambda: flat @ flat, lambda: sums(X), lambda: A @ A, lambda: product(B, B)]
+    sums, product, B = jax.jit(jnp.sum), jax.jit(jnp.matmul), jnp.asarray(A)
+    groups.append([lambda: flat @ flat, *(partial(sums, given[2]) for given, _ in layouts)])
+    groups.append([lambda: A @ A, lambda: product(B, B)])
+    calls = [call for group in groups for call in group]
     found = [jax.block_until_ready(call()) for call in calls]
     seconds = np.zeros((len(calls), config.rounds))
     native = [isinstance(jax.tree.leaves(parts)[0], np.ndarray | np.generic) for parts in found]
@@ -274,16 +288,42 @@ def measured(case: Case, config: Config, rng: np.random.Generator, report: scrip
         for i in sorted(rng.permutation(len(calls)), key=native.__getitem__):
             seconds[i, k] = min(timed(calls[i]) for _ in range(IN_TURN))
         report(k + 1, config.rounds)
-    tasks = [found[i : i + len(METHODS)] for i in range(0, len(TASKS) * len(METHODS), len(METHODS))]
+    ends = np.cumsum([0, *map(len, groups)])
+    best = np.array([seconds[a:b].min(axis=0) for a, b in itertools.pairwise(ends)])
+    results = [found[a:b] for a, b in itertools.pairwise(ends[:-2])]
+    right = [results[len(METHODS) * i + JAX][0] for i in range(len(TASKS))]
+    error = [max(apart(parts, right[i // len(METHODS)]) for parts in same) for i, same in enumerate(results)]
     return Measured(
         case.name, len(flat) // case.d, case.d, case.K,
-        seconds=seconds[:-4].reshape(len(TASKS), len(METHODS), -1),
+        seconds=best[:-2].reshape(len(TASKS), len(METHODS), -1),
         scratch=scratch,
-        scratch_of_more=float(of_more.memory_analysis().temp_size_in_bytes),
-        error=np.array([[apart(parts, task[JAX]) for parts in task] for task in tasks]),
-        read=seconds[-4:-2].min(axis=0),
-        square=seconds[-2:].min(axis=0),
+        scratch_of_more=scratch_of_more(case, layouts),
+        error=np.array(error).reshape(len(TASKS), len(METHODS)),
+        read=best[-2],
+        square=best[-1],
     )  # fmt: skip
+
+
+def split(whole, mesh):
+    """The same, with the rows of X and y over the devices."""
+    w, v, X, y, *extra = whole
+    rows = jax.NamedSharding(mesh, jax.P(mesh.axis_names))
+    return w, v, jax.device_put(X, rows), jax.device_put(y, rows), *extra
+
+
+def scratch_of(program, over: jax.sharding.Mesh | None) -> float:
+    """Bytes, on all devices together."""
+    return float(program.memory_analysis().temp_size_in_bytes * (over.size if over else 1))
+
+
+def scratch_of_more(case: Case, layouts) -> float:
+    """The kernel's for the Hessian, of more observations."""
+    needed = []
+    for (w, v, X, y, *extra), over in layouts:
+        more = [jax.ShapeDtypeStruct((MORE * a.shape[0], *a.shape[1:]), a.dtype, sharding=a.sharding) for a in (X, y)]
+        program = jax.jit(partial(by_kernel, case, WANTS[HESSIAN], over=over)).lower(w, v, *more, *extra).compile()
+        needed.append(scratch_of(program, over))
+    return max(needed)
 
 
 def timed(call) -> float:

@@ -59,7 +59,7 @@ def test_methods_that_compute_something_else_are_noticed(monkeypatch):
     names = ("by_kernel", "by_formula", "by_numpy")
     for factor, name in zip((1.001, 1.002, 1.003), names, strict=True):
         right = getattr(derivative_cost, name)
-        wrong = lambda *args, factor=factor, right=right: [factor * part for part in right(*args)]
+        wrong = lambda *args, factor=factor, right=right, **how: [factor * part for part in right(*args, **how)]
         monkeypatch.setattr(derivative_cost, name, wrong)
     config = Config(entries=100_000, rounds=3)
     case = derivative_cost.measured(MODELS["logistic"], config, np.random.default_rng(0), lambda done, total: None)

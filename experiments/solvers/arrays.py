@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 _ALIGNMENT = 64  # bytes: where an array begins that JAX takes on a CPU without a copy of its own
 _LARGE = 2**20  # entries, from which on threads share the copy
+SHARED = 2**23  # bytes of X, from which on devices share its rows
+_TOGETHER = 8  # rows, whose number is divisible so that each device's begin at an aligned address
 KEPT = 2**29  # bytes that stay with the process for the next copies
 
 
@@ -73,8 +76,62 @@ def on_device(a: Any, dtype: Any = np.float64) -> jax.Array:
     a = np.asarray(a)
     if a.size < _LARGE:
         return jax.device_put(a.astype(dtype))
-    copy = aligned(a.shape, dtype, recycled)
-    parts = min(os.cpu_count() or 1, 8, len(a))
+    return jax.device_put(_copied(a, dtype, len(a)), may_alias=True)
+
+
+def _copied(a: np.ndarray, dtype: Any, rows: int) -> np.ndarray:
+    """An aligned copy, with zeros after its rows."""
+    copy = aligned((rows, *a.shape[1:]), dtype, recycled)
+    parts = min(os.cpu_count() or 1, 8, len(a)) if a.size >= _LARGE else 1
     with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(np.copyto, np.array_split(copy, parts), np.array_split(a, parts)))
-    return jax.device_put(copy, may_alias=True)
+        list(pool.map(np.copyto, np.array_split(copy[: len(a)], parts), np.array_split(a, parts)))
+    copy[len(a) :] = 0
+    return copy
+
+
+class Rows(NamedTuple):
+    """Data that one device has, or whose rows several share.
+
+    Attributes:
+        arrays: X, y and weights, or None for those that are one. Where devices share the rows, some of weight 0 may be
+            appended.
+        host: the same without these, of which NumPy takes rows on a CPU.
+        over: the devices that share the rows.
+    """
+
+    arrays: tuple[jax.Array | None, ...]
+    host: tuple[Any, ...]
+    over: jax.sharding.Mesh | None
+
+
+def placed(X: Any, y: Any, weights: Any = None, dtype: Any = np.float64) -> Rows:
+    """Copies of arrays of NumPy on the device, or among all of them where that pays; arrays of JAX as in `on_device`."""
+    given, backend = (X, y, weights), jax.default_backend()
+    mesh = split_over(jax.devices()) if backend == "cpu" and X.size * np.dtype(dtype).itemsize >= SHARED else None
+    if mesh is None:
+        # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
+        y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))
+        arrays = (X, y, weights)
+        host = tuple(None if a is None else np.asarray(a) for a in arrays) if backend == "cpu" else arrays
+        return Rows(arrays, host, None)
+    n = len(X)
+    total = n + -n % (_TOGETHER * mesh.size)
+    if total > n and weights is None:
+        given = (X, y, np.ones(n))
+    sharding, split, host = jax.NamedSharding(mesh, jax.P(mesh.axis_names)), [], []
+    for a in given[::-1]:
+        if a is None:
+            split, host = [None, *split], [None, *host]
+            continue
+        # Of memory of JAX there are views; the user's may change.
+        theirs = isinstance(a, jax.Array) and a.dtype == dtype and total == n
+        whole = np.asarray(a) if theirs else _copied(np.asarray(a), dtype, total)
+        split, host = [jax.device_put(whole, sharding, may_alias=True), *split], [whole[:n], *host]
+    return Rows(tuple(split), tuple(host), mesh)
+
+
+def split_over(devices: Sequence[jax.Device]) -> jax.sharding.Mesh | None:
+    """A mesh of devices along which rows are split; None for one device."""
+    if len(devices) < 2:
+        return None
+    return jax.make_mesh((len(devices),), ("rows",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
