@@ -170,6 +170,53 @@ def test_rows_count_as_much_as_their_curvature():
     assert even(w + 2, signs) == pytest.approx(curvature.mean() ** 2 / (curvature**2).mean())
 
 
+@pytest.mark.parametrize("model", smooth.MODELS)
+@pytest.mark.parametrize("n", [400, 397])
+def test_devices_share_the_rows_of_large_data(model, n, monkeypatch):
+    X, y = data(model, n, 4)
+    how = {"weights": np.arange(n) % 3.0 if n == 400 else None, "intercept": n == 397 and model != "softmax"}
+    monkeypatch.setattr(arrays, "SHARED", 0)
+    monkeypatch.setattr(costs, "WORTH", 0.0)
+    monkeypatch.setattr(costs, "LEAST", 80)
+    for rows in (0, 100):
+        shared = solve(model, X, y, 0.01, rows=rows, **how)
+        monkeypatch.setattr(arrays, "split_over", lambda devices: None)
+        alone = solve(model, X, y, 0.01, rows=rows, **how)
+        assert shared.stopped == alone.stopped == "converged"
+        assert np.allclose(shared.params, alone.params, atol=1e-8)
+        assert shared.value == pytest.approx(alone.value, rel=1e-12)
+        monkeypatch.undo()
+        monkeypatch.setattr(arrays, "SHARED", 0)
+
+
+@pytest.mark.parametrize("n", [64, 61])
+def test_shared_rows_are_those_that_were_given(n, monkeypatch):
+    monkeypatch.setattr(arrays, "SHARED", 0)
+    X, y = np.random.default_rng(0).normal(size=(n, 3)), np.arange(n)
+    given = jnp.asarray(X)
+    for taken in (X, np.asfortranarray(X), given, X.astype(np.float32)):
+        shared = arrays.placed(taken, y)
+        assert shared.over.size == 2
+        x, labels, weights = shared.arrays
+        assert len(x) % 16 == 0
+        assert all(len(shard.data) == len(x) // 2 for shard in x.addressable_shards)
+        assert np.array_equal(np.asarray(x)[:n], taken)
+        assert np.array_equal(np.asarray(labels)[:n], y)
+        assert x.dtype == labels.dtype == float
+        assert np.array_equal(shared.host[0], taken)
+        if n == 64:
+            assert weights is None
+        else:
+            assert np.array_equal(np.asarray(weights), [1.0] * 61 + [0.0] * 3)
+            assert not np.asarray(x)[n:].any()
+    whole = arrays.placed(given, y).arrays[0]
+    first = whole.addressable_shards[0].data.unsafe_buffer_pointer()
+    assert (first == given.unsafe_buffer_pointer()) == (n == 64), "memory of JAX is not copied"
+    shared = arrays.placed(X, y)
+    X[:] = 0.0
+    assert np.asarray(shared.arrays[0])[:n].any(axis=1).all(), "of the user's a copy was made"
+
+
 @pytest.mark.parametrize("shape", [(30, 4), (2**18, 5), (2**21,)])
 def test_arrays_come_to_the_device_as_they_are(shape):
     a = np.random.default_rng(0).normal(size=shape).astype(np.float32)

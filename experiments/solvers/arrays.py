@@ -105,9 +105,9 @@ class Rows(NamedTuple):
 
 
 def placed(X: Any, y: Any, weights: Any = None, dtype: Any = np.float64) -> Rows:
-    """Copies of arrays of NumPy on the device, or among all of them where that pays; arrays of JAX as in `on_device`."""
+    """Copies of arrays of NumPy on the device, or shared by all of a CPU where that pays; arrays of JAX as they are."""
     given, backend = (X, y, weights), jax.default_backend()
-    mesh = split_over(jax.devices()) if backend == "cpu" and X.size * np.dtype(dtype).itemsize >= SHARED else None
+    mesh = split_over(jax.devices()) if backend == "cpu" and np.size(X) * np.dtype(dtype).itemsize >= SHARED else None
     if mesh is None:
         # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
         y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))

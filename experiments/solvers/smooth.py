@@ -32,7 +32,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve, cholesky
 
 from experiments import fit_existence
-from experiments.solvers.arrays import on_device
+from experiments.solvers.arrays import Rows, placed
 from experiments.solvers.costs import COARSE, MEMORY, Choice, Costs, Told, passes_left
 from experiments.solvers.threads import one_blas_thread
 from jaxderiv.catalogue.classification import logistic, softmax
@@ -111,47 +111,45 @@ def solve(
             or more than one.
     """
     with jax.enable_x64(True), one_blas_thread():
-        X, y, s = _checked(model, X, y, weights, lam, delta, tolerance, limit)
+        given = _checked(model, X, y, weights, lam, delta, tolerance, limit)
+        n, d = np.shape(X)
         if lam == 0:
-            _one_minimum_at_most(X, s, intercept)
-        loss = _kernel(model, delta)
-        shape = (X.shape[1] + intercept, *y.shape[1:])
-        how: dict[str, Any] = {"loss": loss, "intercept": intercept}
-        data = (X, y, s, np.float64(lam))
-        costs = Costs(*X.shape, math.prod(shape), math.prod(shape[1:]), model == "least squares")
-        near = _on_first_sample(data, costs.first, shape, seed, how) if costs.first else None
+            _one_minimum_at_most(given, intercept)
+        shape = (d + intercept, *given.arrays[1].shape[1:])
+        problem = _Problem(given, np.float64(lam), _kernel(model, delta), intercept)
+        costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), model == "least squares")
+        near = _on_first_sample(problem, costs.first, shape, seed) if costs.first else None
         if rows is None:
             choices = costs.choices(tolerance, near.told if near else None, _free_memory())
         else:
-            choices = (Choice(min(rows, len(X)), limit, math.nan),)
+            choices = (Choice(min(rows, n), limit, math.nan),)
             _said(costs, choices[0].rows, _free_memory())
-        report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(len(X))}" for k, choice in enumerate(choices[:4])))
-        want = ("value", "gradient", "hessian") if costs.direct(choices[0].rows) else ("value", "gradient")
-        here = _evaluated(np.zeros(shape), *data, want=want, **how)
+        report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(n)}" for k, choice in enumerate(choices[:4])))
+        here = problem.evaluated(np.zeros(shape), hessian=costs.direct(choices[0].rows))
         size, hessian = _norm(here), here.hessian
         scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(shape)
         bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
         if near is not None:
-            there, passes = _evaluated(near.w, *data, **how), passes + 1
+            there, passes = problem.evaluated(near.w), passes + 1
             # A sample may have no minimum where all the rows have one.
             if float(there.value) < float(here.value):
                 here, pairs = there, near.pairs
         short = False
         if choices[0].rows == 0:
-            here, pairs, taken, short, choices = _alone(here, pairs, data, bound, limit - passes, costs, choices, how)
+            here, pairs, taken, short, choices = _alone(problem, here, pairs, bound, limit - passes, costs, choices)
             passes += taken
             if choices[0].rows:
-                report(f"after {passes} passes  {choices[0].in_words(len(X))}")
+                report(f"after {passes} passes  {choices[0].in_words(n)}")
         if choices[0].rows and _norm(here) > bound:
             if hessian is not None:
                 factor = _factor(hessian)
             else:
-                w, factor = _on_samples(here.w, data, choices[0].rows, near, HANDOVER * scale, seed, how)
-                there, passes = _evaluated(w, *data, **how), passes + 1
+                w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
+                there, passes = problem.evaluated(w), passes + 1
                 here = there if float(there.value) < float(here.value) else here
-            here, _, taken, short = _quasi_newton(here, _no_pairs(shape), factor, *data, bound, limit - passes, **how)
+            here, _, taken, short = problem.quasi_newton(here, _no_pairs(shape), factor, bound, limit - passes)
             passes += int(taken)
-        w, value, certificate = here.w, float(here.value), _norm(here) / scale
+        w, value, certificate = np.asarray(here.w), float(here.value), _norm(here) / scale
         if not (np.isfinite(certificate) and np.isfinite(value)):
             stopped = "not finite"
         elif certificate <= tolerance:
@@ -159,8 +157,8 @@ def solve(
         else:
             stopped = "stalled" if short else "limit"
         if lam == 0 and model in ("logistic", "softmax"):
-            _has_minimum(data, w, certificate * scale, intercept)
-        return Solution(np.asarray(w), value, certificate, passes, stopped, choices)
+            _has_minimum(given, w, certificate * scale, intercept)
+        return Solution(w, value, certificate, passes, stopped, choices)
 
 
 # The method --------------------------------------------------------------------------------------------------------
@@ -175,9 +173,54 @@ def _norm(here: _Here) -> float:
     return float(np.linalg.norm(here.gradient))
 
 
-@partial(jax.jit, static_argnames=("loss", "intercept", "want"))
-def _evaluated(w, X, y, s, lam, *, loss, intercept, want=("value", "gradient")) -> _Here:
-    parts = loss.passes(w.astype(X.dtype), X, y, lam.astype(X.dtype), want=want, weights=s, intercept=intercept)
+class _Problem(NamedTuple):
+    """F, of all rows or of a sample. What its methods take and return of w is in double precision."""
+
+    data: Rows
+    lam: np.float64
+    loss: Kernel
+    intercept: bool
+
+    @property
+    def _given(self) -> tuple[Any, ...]:
+        return *self.data.arrays, self.lam
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"loss": self.loss, "intercept": self.intercept, "over": self.data.over}
+
+    def evaluated(self, w, hessian: bool = False) -> _Here:
+        return _evaluated(w, *self._given, **self._how, want=_ALL if hessian else _ALL[:2])
+
+    def newton(self, w, bound):
+        """The point at which the gradient norm is at most the bound, the Cholesky factor of the Hessian there, and what
+        part of its own square the columns before it leave of a column, the least.
+        """
+        return _newton(w, *self._given, bound, **self._how)
+
+    def quasi_newton(self, here, pairs, factor, bound, limit):
+        """Where L-BFGS ends, the pairs it remembers, the passes, and whether no step was short enough."""
+        return _quasi_newton(here, pairs, factor, *self._given, bound, limit, **self._how)
+
+    def sample(self, m: int, seed: int, dtype=np.float64) -> _Problem:
+        """Of m of the rows, of those with weight, in that precision."""
+        X, y, s = self.data.host
+        if s is None and m == len(X) and X.dtype == dtype:
+            return self
+        usable = np.arange(len(X)) if s is None else np.flatnonzero(np.asarray(s) > 0)
+        chosen = np.sort(np.random.default_rng(seed).choice(usable, min(m, len(usable)), replace=False))
+        # NumPy takes rows faster than JAX does on a CPU.
+        taken = [a if a is None or len(chosen) == len(X) else a[chosen] for a in (X, y, s)]
+        return self._replace(data=placed(*taken, dtype=dtype))
+
+
+_ALL = ("value", "gradient", "hessian")
+
+
+@partial(jax.jit, static_argnames=("loss", "intercept", "over", "want"))
+def _evaluated(w, X, y, s, lam, *, loss, intercept, over, want) -> _Here:
+    w_, lam = w.astype(X.dtype), lam.astype(X.dtype)
+    parts = loss.passes(w_, X, y, lam, want=want, weights=s, intercept=intercept, over=over)
     value, gradient, hessian = (
         None if part is None else part.astype(float) for part in (parts.value, parts.gradient, parts.hessian)
     )
@@ -192,14 +235,15 @@ class _Near(NamedTuple):
     told: Told
 
 
-def _on_first_sample(data, rows, shape, seed, how) -> _Near:
-    data = _sample(data, rows, seed)
-    here = _evaluated(np.zeros(shape), *data, **how)
+def _on_first_sample(problem, rows, shape, seed) -> _Near:
+    problem = problem.sample(rows, seed)
+    here = problem.evaluated(np.zeros(shape))
     size = _norm(here)
-    here, pairs, taken, _ = _quasi_newton(here, _no_pairs(shape), None, *data, COARSE * size, TRIED, **how)
-    even = float(_evenness(here.w, *data[:3], **how))
+    here, pairs, taken, _ = problem.quasi_newton(here, _no_pairs(shape), None, np.float64(COARSE * size), TRIED)
+    w, pairs = np.asarray(here.w), tuple(map(np.asarray, pairs))
+    even = float(_evenness(w, *problem.data.arrays, loss=problem.loss, intercept=problem.intercept))
     gained = _norm(here) / size if size > 0 else 0.0
-    return _Near(here.w, pairs, Told(int(taken), gained, rows, even))
+    return _Near(w, pairs, Told(int(taken), gained, rows, even))
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
@@ -215,13 +259,13 @@ def _evenness(w, X, y, s, *, loss, intercept):
     return jnp.min(jnp.where(squares > 0, jnp.sum(shares, axis=1) ** 2 / squares, 1.0)) / len(X)
 
 
-def _alone(here, pairs, data, bound, limit, costs, choices, how):
+def _alone(problem, here, pairs, bound, limit, costs, choices):
     """L-BFGS, as long as it is expected to end before the next best choice would."""
     others = [choice for choice in choices if choice.rows]
     begun, passes, budget = _norm(here), 0, choices[0].passes
     while True:
         most = math.ceil(min(limit - passes, budget))
-        here, pairs, taken, short = _quasi_newton(here, pairs, None, *data, bound, most, **how)
+        here, pairs, taken, short = problem.quasi_newton(here, pairs, None, bound, most)
         passes, reached = passes + int(taken), _norm(here)
         if short or passes >= limit or not reached > bound:
             return here, pairs, passes, short, choices
@@ -231,25 +275,22 @@ def _alone(here, pairs, data, bound, limit, costs, choices, how):
             return here, pairs, passes, short, (others[0], *sorted([*others[1:], alone], key=lambda c: c.seconds))
 
 
-def _on_samples(w, data, m, near, bound, seed, how):
+def _on_samples(problem, w, m, near, bound, seed):
     """The end of Newton's method on m rows, and the Cholesky factor of the Hessian there."""
     sizes = (m,) if near is None or near.told.converged or near.told.rows >= m else (near.told.rows, m)
     for dtype in (np.float32, np.float64) if m * w.size**2 >= SINGLE else (np.float64,):
-        found = w
+        # The devices that share all rows need not share those of a sample.
+        found = np.asarray(w)
         for rows in sizes:
-            found, factor, left = _newton(found, *_sample(data, rows, seed, dtype), np.float64(bound), **how)
+            found, factor, left = map(np.asarray, problem.sample(rows, seed, dtype).newton(found, np.float64(bound)))
         if left > DETERMINED:
             break
     return found, factor
 
 
-@partial(jax.jit, static_argnames=("loss", "intercept"))
-def _newton(w, X, y, s, lam, bound, *, loss, intercept):
-    """The point at which the gradient norm is at most the bound, the Cholesky factor of the Hessian there, and what
-    part of its own square the columns before it leave of a column, the least.
-    """
-    want = ("value", "gradient", "hessian")
-    evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, want=want)
+@partial(jax.jit, static_argnames=("loss", "intercept", "over"))
+def _newton(w, X, y, s, lam, bound, **how):
+    evaluate = lambda w: _evaluated(w, X, y, s, lam, **how, want=_ALL)
     direction = lambda here, _: -_solved(_factor(here.hessian), here.gradient)
     rounding = max(10 * float(jnp.finfo(X.dtype).eps), ROUNDING)
     here, *_ = _descent(evaluate, direction, lambda memory, *_: memory, (), evaluate(w), bound, 30, rounding)
@@ -258,14 +299,14 @@ def _newton(w, X, y, s, lam, bound, *, loss, intercept):
     return here.w, factor, jnp.where(jnp.isfinite(left), left, 0.0)
 
 
-@partial(jax.jit, static_argnames=("loss", "intercept"))
-def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept):
-    """Where it ends, the pairs it remembers, the passes, and whether no step was short enough."""
-    evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept)
+@partial(jax.jit, static_argnames=("loss", "intercept", "over"))
+def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept, over):
+    evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, over=over, want=_ALL[:2])
     metric: Callable
     if factor is None:
         gradient = here.gradient
-        curved = jnp.vdot(gradient, loss.hvp(here.w, gradient, X, y, lam, weights=s, intercept=intercept))
+        along = loss.hvp(here.w, gradient, X, y, lam, weights=s, intercept=intercept, over=over)
+        curved = jnp.vdot(gradient, along)
         inverse = jnp.vdot(gradient, gradient) / jnp.where(curved > 0, curved, 1.0)
         metric = lambda q, scale: jnp.where(scale > 0, scale, inverse) * q
     else:
@@ -359,23 +400,7 @@ def _kernel(model: str, delta: float) -> Kernel:
     return made._replace(mean=True)
 
 
-def _sample(data, m: int, seed: int, dtype=np.float64):
-    """m of the rows, of those with weight, in that precision."""
-    X, y, s, lam = data
-    if s is None and m == len(X) and X.dtype == dtype:
-        return data
-    usable = np.arange(len(X)) if s is None else np.flatnonzero(np.asarray(s) > 0)
-    chosen = np.sort(np.random.default_rng(seed).choice(usable, min(m, len(usable)), replace=False))
-    rows = slice(None) if len(chosen) == len(X) else chosen
-
-    def taken(a):
-        # On a CPU NumPy reads the memory of JAX, and takes rows of it faster.
-        return a[rows].astype(dtype) if jax.default_backend() != "cpu" else on_device(np.asarray(a)[rows], dtype)
-
-    return taken(X), taken(y), None if s is None else taken(s), lam
-
-
-def _checked(model, X, y, weights, lam, delta, tolerance, limit):
+def _checked(model, X, y, weights, lam, delta, tolerance, limit) -> Rows:
     if model not in MODELS:
         raise InputError(f"model is {model!r}; allowed: {', '.join(MODELS)}")
     for name, number, least in (
@@ -394,18 +419,16 @@ def _checked(model, X, y, weights, lam, delta, tolerance, limit):
         raise InputError(f"y has shape {np.shape(y)} with X of shape {np.shape(X)}; for {model} it has {what}")
     if weights is not None and np.shape(weights) != (len(X),):
         raise InputError(f"weights has shape {np.shape(weights)}; with X of shape {np.shape(X)} it has {(len(X),)}")
-    # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
-    y, s = on_device(y), None if weights is None else on_device(weights)
-    X = on_device(X)
-    for name, array in (("X", X), ("y", y), ("weights", s)):
+    data = placed(X, y, weights)
+    for name, array, host in zip(("X", "y", "weights"), data.arrays, data.host, strict=True):
         # A sum that is finite has no summand that is not; only then each entry has to be looked at.
-        if array is not None and not math.isfinite(_sum(array)) and not (finite := np.isfinite(array)).all():
+        if array is not None and not math.isfinite(_sum(array)) and not (finite := np.isfinite(host)).all():
             place = ", ".join(str(int(i)) for i in np.argwhere(~finite)[0])
             raise InputError(f"{name}[{place}] is not finite; leave such rows out or give them a value")
-    if s is not None and ((given := np.asarray(s)).min() < 0 or given.max() == 0):
+    if weights is not None and ((s := np.asarray(data.host[2])).min() < 0 or s.max() == 0):
         raise InputError("weights are negative or all zero; allowed: 0 or more, and one above 0")
-    _targets(model, np.asarray(y))
-    return X, y, s
+    _targets(model, np.asarray(data.host[1]))
+    return data
 
 
 def _sum(array: jax.Array) -> float:
@@ -423,9 +446,10 @@ def _targets(model: str, y: np.ndarray) -> None:
         raise InputError("rows of y are not of sum 1, or have negative entries; softmax regression takes one-hot rows")
 
 
-def _one_minimum_at_most(X: jax.Array, s: jax.Array | None, intercept: bool) -> None:
+def _one_minimum_at_most(data: Rows, intercept: bool) -> None:
     """Without a penalty columns that determine one another leave many minima."""
-    used = np.asarray(X) if s is None else np.asarray(X)[np.asarray(s) > 0]
+    X, _, s = (None if part is None else np.asarray(part) for part in data.host)
+    used = X if s is None else X[s > 0]
     d = X.shape[1] + intercept
     # Columns that do not determine one another in some of the rows do not in all.
     for rows in (used[: 10 * d], used):
@@ -444,15 +468,15 @@ def _one_minimum_at_most(X: jax.Array, s: jax.Array | None, intercept: bool) -> 
     )
 
 
-def _has_minimum(data, w, gradient_norm, intercept) -> None:
+def _has_minimum(data: Rows, w, gradient_norm, intercept) -> None:
     """Without a penalty separable classes leave the loss without a minimum, though its gradient becomes small."""
-    X, y, s, _ = (None if part is None else np.asarray(part) for part in data)
+    X, y, s = (None if part is None else np.asarray(part) for part in data.host)
     if not ((y == 0) | (y == 1)).all():
         return  # with probabilities between 0 and 1 there is always one
     keep = slice(None) if s is None else s > 0
     full = np.column_stack([X, np.ones(len(X))]) if intercept else X
     full, y = full[keep], y[keep]
-    z = full @ np.asarray(w)
+    z = full @ w
     if fit_existence.has_minimum(full, y, z, gradient_norm):
         return
     if fit_existence.separating_direction(full, y) is not None:
