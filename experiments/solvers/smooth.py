@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import cho_solve, cholesky
+from jax.scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from experiments import fit_existence
 from experiments.solvers.arrays import Rows, placed
@@ -311,13 +311,13 @@ def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, inte
         metric = lambda q, scale: jnp.where(scale > 0, scale, inverse) * q
     else:
         metric = lambda q, _: _solved(factor, q)
-    direction = lambda here, pairs: -_two_loops(here.gradient, pairs, metric)
+    direction = lambda here, pairs: -_inverse_times(here.gradient, pairs, metric)
     here, pairs, passes, length = _descent(evaluate, direction, _remembered, pairs, here, bound, limit, ROUNDING)
     return here, pairs, passes, length <= SHORTEST
 
 
 def _no_pairs(shape):
-    return np.zeros((MEMORY, *shape)), np.zeros((MEMORY, *shape)), np.zeros(MEMORY)
+    return np.zeros((MEMORY, *shape)), np.zeros((MEMORY, *shape))
 
 
 SHORTEST = 2.0**-40  # part of a step below which there is nothing to be gained
@@ -356,31 +356,24 @@ def _descent(evaluate, direction, remember, memory, here, bound, limit, rounding
 
 def _remembered(memory, step, change):
     """The pairs, the newest last; one without positive curvature is not kept."""
-    product = jnp.vdot(step, change)
-    kept = tuple(
-        jnp.concatenate([old[1:], new[None]]) for old, new in zip(memory, (step, change, 1 / product), strict=True)
-    )
-    return jax.lax.cond(product > 0, lambda: kept, lambda: memory)
+    kept = tuple(jnp.concatenate([old[1:], new[None]]) for old, new in zip(memory, (step, change), strict=True))
+    return jax.lax.cond(jnp.vdot(step, change) > 0, lambda: kept, lambda: memory)
 
 
-def _two_loops(gradient, memory, metric):
-    """The inverse Hessian of L-BFGS times the gradient (Nocedal and Wright, algorithm 7.4)."""
-    _, changes, inverse = memory
+def _inverse_times(gradient, memory, metric):
+    """The inverse Hessian of L-BFGS times the gradient.
 
-    def down(q, pair):
-        s, y, rho = pair
-        a = rho * jnp.vdot(s, q)
-        return q - a * y, a
-
-    q, parts = jax.lax.scan(down, gradient, memory, reverse=True)
-    newest = inverse[-1] * jnp.vdot(changes[-1], changes[-1])
-    q = metric(q, jnp.where(newest > 0, 1 / jnp.where(newest > 0, newest, 1.0), 0.0))
-
-    def up(q, pair):
-        (s, y, rho), a = pair
-        return q + (a - rho * jnp.vdot(y, q)) * s, None
-
-    return jax.lax.scan(up, q, (memory, parts))[0]
+    The two loops over the pairs in their compact form, which has few and larger operations (Byrd, Nocedal and Schnabel,
+    *Representations of quasi-Newton matrices*, 1994, theorem 2.2).
+    """
+    S, Y = (vectors.reshape(MEMORY, -1) for vectors in memory[:2])
+    products, g = S @ Y.T, gradient.ravel()
+    met = jnp.diagonal(products)
+    R = jnp.triu(products) + jnp.diag(jnp.where(met > 0, 0.0, 1.0))
+    part = solve_triangular(R, S @ g)
+    newest = jnp.vdot(Y[-1], Y[-1])
+    r = metric(g - part @ Y, jnp.where(newest > 0, met[-1] / jnp.where(newest > 0, newest, 1.0), 0.0))
+    return (r + solve_triangular(R, met * part - Y @ r, trans=1) @ S).reshape(gradient.shape)
 
 
 def _factor(H):
