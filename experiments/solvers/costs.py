@@ -22,6 +22,8 @@ CALL = 1e-4  # seconds for each step besides
 BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
 NEWTON = 5  # steps of Newton's method for a loss that is not quadratic
 NEARBY = 2  # of them, from the minimum of a smaller sample
+FOR_METRIC = 16  # rows for each column, of which the metric is made that classes share
+SAVED = 10  # passes that it saves, about: where it costs more it is not made
 CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
 FEW = 10  # passes of L-BFGS: a quadratic's Hessian that costs less needs no telling
 WORTH = 0.01  # seconds expected, from which on it pays to begin on a small sample
@@ -79,6 +81,13 @@ class Costs(NamedTuple):
         """Seconds of a pass: the value and the gradient."""
         products = 2 * self.n * self.d * 8 / BYTES + 4 * self.n * self.d * self.K / FLOPS
         return products + self.n * self.K / LOGITS + CALL
+
+    @property
+    def metric(self) -> int:
+        """Rows of which L-BFGS has the metric that classes share; 0 for none."""
+        m = min(FOR_METRIC * self.d, self.n)
+        seconds = m * self.d * (1 / ENTRIES + 2 * self.d / DOUBLE_FLOPS) + self.d**3 / 3 / FACTORED
+        return m if self.K > 1 and seconds < SAVED * self.once else 0
 
     @property
     def first(self) -> int:

@@ -13,6 +13,10 @@ leverage, whatever the conditioning of the data, so that each pass gains about a
 and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled Newton
 methods*, 2015).
 
+The Hessian of softmax regression, of K d columns, costs $K^2$ times that of one class. There L-BFGS itself runs in a
+metric, once it has come some way: the d by d Hessian $X^\top \mathrm{diag}(c) X$ of some rows, with c the mean over
+classes of their curvatures $p_k (1 - p_k)$, the same for each class, and scaled as L-BFGS scales the identity.
+
 The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data at the point that is
 returned. With a penalty $F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
 """
@@ -48,6 +52,7 @@ SINGLE = 1e7  # operations of a Hessian, from which on single precision saves mo
 HANDOVER = 0.03  # relative gradient norm at which Newton's method on a sample ends
 MANY = 2**20  # entries of an array, from which on JAX sums them
 TRIED = 40  # passes of L-BFGS on the first sample, at most
+EARLY = 0.1  # relative gradient norm from which on the curvature of classes tells
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
 RIDGE = 1e-13  # of the mean of the Hessian's diagonal, added to its diagonal where it may be singular
 
@@ -118,7 +123,7 @@ def solve(
         shape = (d + intercept, *given.arrays[1].shape[1:])
         problem = _Problem(given, np.float64(lam), _kernel(model, delta), intercept)
         costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), model == "least squares")
-        near = _on_first_sample(problem, costs.first, shape, seed) if costs.first else None
+        near = _on_first_sample(problem, costs.first, costs.metric, shape, seed) if costs.first else None
         if rows is None:
             choices = costs.choices(tolerance, near.told if near else None, _free_memory())
         else:
@@ -136,7 +141,13 @@ def solve(
                 here, pairs = there, near.pairs
         short = False
         if choices[0].rows == 0:
-            here, pairs, taken, short, choices = _alone(problem, here, pairs, bound, limit - passes, costs, choices)
+            if costs.metric and near is None:
+                early = np.maximum(bound, EARLY * size)
+                here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
+                passes += int(taken)
+            here, pairs, taken, short, choices = _alone(
+                problem, here, pairs, bound, limit - passes, costs, choices, seed
+            )
             passes += taken
             if choices[0].rows:
                 report(f"after {passes} passes  {choices[0].in_words(n)}")
@@ -202,6 +213,11 @@ class _Problem(NamedTuple):
         """Where L-BFGS ends, the pairs it remembers, the passes, and whether no step was short enough."""
         return _quasi_newton(here, pairs, factor, *self._given, bound, limit, **self._how)
 
+    def metric(self, w, m: int, seed: int):
+        """The Cholesky factor of the metric that classes share, of m rows or of all that there are."""
+        problem = self.sample(min(m, len(self.data.host[0])), seed)
+        return _shared_factor(np.asarray(w), *problem._given, intercept=self.intercept)
+
     def sample(self, m: int, seed: int, dtype=np.float64) -> _Problem:
         """Of m of the rows, of those with weight, in that precision."""
         X, y, s = self.data.host
@@ -230,20 +246,24 @@ def _evaluated(w, X, y, s, lam, *, loss, intercept, over, want) -> _Here:
 class _Near(NamedTuple):
     """Where L-BFGS on the first sample has ended, what it remembers, and what that tells."""
 
-    w: jax.Array
-    pairs: tuple[jax.Array, ...]
+    w: np.ndarray
+    pairs: tuple[np.ndarray, ...]
     told: Told
 
 
-def _on_first_sample(problem, rows, shape, seed) -> _Near:
+def _on_first_sample(problem, rows, metric, shape, seed) -> _Near:
     problem = problem.sample(rows, seed)
     here = problem.evaluated(np.zeros(shape))
     size = _norm(here)
-    here, pairs, taken, _ = problem.quasi_newton(here, _no_pairs(shape), None, np.float64(COARSE * size), TRIED)
+    pairs, factor, taken = _no_pairs(shape), None, 0
+    for end in (EARLY, COARSE) if metric else (COARSE,):
+        factor = problem.metric(here.w, metric, seed) if taken else None
+        here, pairs, more, _ = problem.quasi_newton(here, pairs, factor, np.float64(end * size), TRIED - taken)
+        taken += int(more)
     w, pairs = np.asarray(here.w), tuple(map(np.asarray, pairs))
     even = float(_evenness(w, *problem.data.arrays, loss=problem.loss, intercept=problem.intercept))
     gained = _norm(here) / size if size > 0 else 0.0
-    return _Near(w, pairs, Told(int(taken), gained, rows, even))
+    return _Near(w, pairs, Told(taken, gained, rows, even))
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept"))
@@ -259,13 +279,14 @@ def _evenness(w, X, y, s, *, loss, intercept):
     return jnp.min(jnp.where(squares > 0, jnp.sum(shares, axis=1) ** 2 / squares, 1.0)) / len(X)
 
 
-def _alone(problem, here, pairs, bound, limit, costs, choices):
+def _alone(problem, here, pairs, bound, limit, costs, choices, seed):
     """L-BFGS, as long as it is expected to end before the next best choice would."""
     others = [choice for choice in choices if choice.rows]
     begun, passes, budget = _norm(here), 0, choices[0].passes
     while True:
         most = math.ceil(min(limit - passes, budget))
-        here, pairs, taken, short = problem.quasi_newton(here, pairs, None, bound, most)
+        factor = problem.metric(here.w, costs.metric, seed) if costs.metric else None
+        here, pairs, taken, short = problem.quasi_newton(here, pairs, factor, bound, most)
         passes, reached = passes + int(taken), _norm(here)
         if short or passes >= limit or not reached > bound:
             return here, pairs, passes, short, choices
@@ -302,16 +323,14 @@ def _newton(w, X, y, s, lam, bound, **how):
 @partial(jax.jit, static_argnames=("loss", "intercept", "over"))
 def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept, over):
     evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, over=over, want=_ALL[:2])
-    metric: Callable
+    solved, scaled = partial(_solved, factor), factor is None or len(factor) < here.w.size
+    first = 1.0
     if factor is None:
-        gradient = here.gradient
+        gradient, solved = here.gradient, lambda q: q
         along = loss.hvp(here.w, gradient, X, y, lam, weights=s, intercept=intercept, over=over)
         curved = jnp.vdot(gradient, along)
-        inverse = jnp.vdot(gradient, gradient) / jnp.where(curved > 0, curved, 1.0)
-        metric = lambda q, scale: jnp.where(scale > 0, scale, inverse) * q
-    else:
-        metric = lambda q, _: _solved(factor, q)
-    direction = lambda here, pairs: -_inverse_times(here.gradient, pairs, metric)
+        first = jnp.vdot(gradient, gradient) / jnp.where(curved > 0, curved, 1.0)
+    direction = lambda here, pairs: -_inverse_times(here.gradient, pairs, solved, scaled, first)
     here, pairs, passes, length = _descent(evaluate, direction, _remembered, pairs, here, bound, limit, ROUNDING)
     return here, pairs, passes, length <= SHORTEST
 
@@ -360,19 +379,25 @@ def _remembered(memory, step, change):
     return jax.lax.cond(jnp.vdot(step, change) > 0, lambda: kept, lambda: memory)
 
 
-def _inverse_times(gradient, memory, metric):
+def _inverse_times(gradient, memory, solved, scaled, first):
     """The inverse Hessian of L-BFGS times the gradient.
 
     The two loops over the pairs in their compact form, which has few and larger operations (Byrd, Nocedal and Schnabel,
     *Representations of quasi-Newton matrices*, 1994, theorem 2.2).
+
+    Args:
+        solved: the inverse of the metric, times a vector.
+        scaled: whether the newest pair scales it; `first` does where there is none.
     """
-    S, Y = (vectors.reshape(MEMORY, -1) for vectors in memory[:2])
+    S, Y = (vectors.reshape(MEMORY, -1) for vectors in memory)
     products, g = S @ Y.T, gradient.ravel()
     met = jnp.diagonal(products)
     R = jnp.triu(products) + jnp.diag(jnp.where(met > 0, 0.0, 1.0))
     part = solve_triangular(R, S @ g)
-    newest = jnp.vdot(Y[-1], Y[-1])
-    r = metric(g - part @ Y, jnp.where(newest > 0, met[-1] / jnp.where(newest > 0, newest, 1.0), 0.0))
+    r = solved(g - part @ Y)
+    if scaled:
+        newest = jnp.vdot(Y[-1], solved(Y[-1]))
+        r *= jnp.where(newest > 0, met[-1] / jnp.where(newest > 0, newest, 1.0), first)
     return (r + solve_triangular(R, met * part - Y @ r, trans=1) @ S).reshape(gradient.shape)
 
 
@@ -383,7 +408,18 @@ def _factor(H):
 
 
 def _solved(factor, g):
-    return cho_solve((factor, True), g.ravel()).reshape(g.shape)
+    """A factor with fewer rows than g has entries is that of each class."""
+    return cho_solve((factor, True), g.reshape(len(factor), -1)).reshape(g.shape)
+
+
+@partial(jax.jit, static_argnames="intercept")
+def _shared_factor(w, X, y, s, lam, *, intercept):
+    d = X.shape[1]
+    P = softmax.probabilities(X @ w[:d] + (w[d:] if intercept else 0))
+    s = jnp.ones(len(X)) if s is None else s
+    full = jnp.append(X, jnp.ones((len(X), 1)), axis=1) if intercept else X
+    H = full.T @ ((s * jnp.mean(P * (1 - P), axis=1))[:, None] * full) / jnp.sum(s)
+    return _factor(H + lam * jnp.diag(jnp.append(jnp.ones(d), jnp.zeros(len(w) - d))))
 
 
 # Data --------------------------------------------------------------------------------------------------------------
