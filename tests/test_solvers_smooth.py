@@ -159,6 +159,42 @@ def test_extreme_data_have_an_answer_that_says_what_it_is(model, change, how, mo
         assert found.stopped in (("limit", "stalled") if how.get("tolerance") == 0 else ("converged", "stalled"))
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+def test_softmax_runs_in_a_metric_that_classes_share(intercept, monkeypatch):
+    X, y = data("softmax", 400, 20)
+    X = X * np.logspace(0, -3, 20)
+    s = np.arange(400) % 3.0
+    how = {"weights": s, "intercept": intercept}
+    shared, newton = (solve("softmax", X, y, 1e-6, rows=rows, **how) for rows in (0, 400))
+    assert shared.stopped == newton.stopped == "converged"
+    assert np.allclose(shared.params[:20], newton.params[:20], rtol=1e-3, atol=1e-3)
+    monkeypatch.setattr(costs, "FOR_METRIC", 0)
+    assert 4 * shared.passes < solve("softmax", X, y, 1e-6, rows=0, **how).passes
+
+
+def test_the_metric_is_made_where_it_costs_a_few_passes():
+    assert costs.Costs(1797, 64, 640, 10, False).metric == costs.FOR_METRIC * 64
+    assert costs.Costs(500, 64, 640, 10, False).metric == 500
+    assert costs.Costs(300, 1000, 3000, 3, False).metric == 0
+    assert costs.Costs(10_000, 64, 64, 1, False).metric == 0
+
+
+def test_where_nothing_is_known_l_bfgs_is_tried_first():
+    shape = costs.Costs(5000, 100, 100, 1, False)
+    assert shape.first == 0
+    tried, best, *_ = shape.choices(1e-10, None, np.inf)
+    assert (tried.rows, best.rows > 0) == (0, True)
+    assert tried.passes >= costs.FEWEST_TRIED
+    assert tried.seconds == pytest.approx(costs.TRIAL * best.seconds)
+    assert costs.Costs(500, 5, 5, 1, True).choices(1e-10, None, np.inf)[0].rows == 500, "one step is enough"
+    X, y = data("logistic", 5000, 100)
+    kind = solve("logistic", X, y, 1e-2)
+    assert (kind.method, kind.passes < 20) == ("L-BFGS", True)
+    unkind = solve("logistic", X * np.logspace(0, -4, 100), y, 1e-9)
+    assert unkind.method.startswith("Newton's method")
+    assert kind.stopped == unkind.stopped == "converged"
+
+
 def test_rows_count_as_much_as_their_curvature():
     X, y = data("logistic", 500, 3)
     how = {"loss": smooth._kernel("logistic", 1.345), "intercept": False}
@@ -268,7 +304,8 @@ def test_the_cost_model_prints_its_choice_and_the_others():
     lines = []
     X, y = data("logistic", 2000, 10)
     found = solve("logistic", X, y, 0.01, report=lines.append)
-    assert lines[0].startswith(f"chosen  Hessians of {found.choices[0].rows} of 2000 rows")
+    assert lines[0].startswith(f"chosen  L-BFGS: {found.choices[0].passes:.0f} passes, ")
+    assert f"\n        Hessians of {found.choices[1].rows} of 2000 rows" in lines[0]
     assert [choice.seconds for choice in found.choices] == sorted(choice.seconds for choice in found.choices)
 
 
@@ -276,12 +313,13 @@ def test_what_the_cost_model_takes_follows_the_shape():
     def taken(n, d, passes):
         shaped = costs.Costs(n, d, d, 1, False)
         told = costs.Told(passes, 1e-3, shaped.first, 1.0) if shaped.first else None
-        return shaped.choices(1e-10, told, np.inf)[0].rows
+        return [choice.rows for choice in shaped.choices(1e-10, told, np.inf)]
 
-    assert taken(500, 30, 0) == 500
-    assert 1000 <= taken(200_000, 50, 30) < 200_000
-    assert taken(200_000, 50, 5) == 0
-    assert taken(10_000, 1000, 0) == 0
+    assert taken(200, 30, 0)[0] == 200
+    assert taken(500, 30, 0)[:2] == [0, 500]
+    assert 1000 <= taken(200_000, 50, 30)[0] < 200_000
+    assert taken(200_000, 50, 5)[0] == 0
+    assert taken(10_000, 1000, 0)[0] == 0
 
 
 def with_(X, place, value):

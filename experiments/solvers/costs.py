@@ -30,6 +30,8 @@ WORTH = 0.01  # seconds expected, from which on it pays to begin on a small samp
 LEAST, EACH, PART = 2048, 8, 32  # rows of that sample: at least, for each parameter, and one of so many
 COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
 MEMORY = 10  # pairs that L-BFGS remembers
+TRIAL = 0.3  # of the time of Newton's method, that L-BFGS is given where nothing is known
+FEWEST_TRIED = 5  # passes, that tell
 TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
 
 
@@ -120,9 +122,13 @@ class Costs(NamedTuple):
             wanted = tolerance / math.sqrt(self.D / told.rows)
             alone = passes_left(max(told.passes - 2, 1), told.gained, wanted)
         found = [choice for choice in self.with_hessians(tolerance, told) if self.needed(choice.rows) <= free]
-        if told is None and found and found[0].seconds <= WORTH:
-            return tuple(found)
-        return tuple(sorted([*found, self.without(alone)], key=lambda choice: choice.seconds))
+        ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
+        if told is None and ordered[0].rows and not self.direct(ordered[0].rows):
+            # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.
+            trial = TRIAL * ordered[0].seconds / self.once
+            if trial >= FEWEST_TRIED:
+                return (Choice(0, trial, trial * self.once), *ordered)
+        return tuple(ordered)
 
     def needed(self, m: int) -> int:
         """Bytes that a Hessian of m rows takes, with the sample and what L-BFGS remembers."""

@@ -66,7 +66,8 @@ class Solution(NamedTuple):
         certificate: $\\|\\nabla F(w)\\| / \\|\\nabla F(0)\\|$; the numerator alone where the start is stationary.
         passes: over all of X.
         stopped: "converged"; "limit" of passes; "stalled", no step lowers the loss in double precision; "not finite".
-        choices: of the cost model: first the one that was taken, then the others, the cheapest first.
+        choices: of the cost model: first the one that was taken, then the others, the cheapest first; where L-BFGS was
+            given up they begin with what was taken then.
     """
 
     params: np.ndarray
@@ -146,7 +147,7 @@ def solve(
                 here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
                 passes += int(taken)
             here, pairs, taken, short, choices = _alone(
-                problem, here, pairs, bound, limit - passes, costs, choices, seed
+                problem, here, pairs, near, bound, limit - passes, costs, choices, seed
             )
             passes += taken
             if choices[0].rows:
@@ -279,9 +280,9 @@ def _evenness(w, X, y, s, *, loss, intercept):
     return jnp.min(jnp.where(squares > 0, jnp.sum(shares, axis=1) ** 2 / squares, 1.0)) / len(X)
 
 
-def _alone(problem, here, pairs, bound, limit, costs, choices, seed):
+def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
     """L-BFGS, as long as it is expected to end before the next best choice would."""
-    others = [choice for choice in choices if choice.rows]
+    possible = [choice.rows for choice in choices if choice.rows]
     begun, passes, budget = _norm(here), 0, choices[0].passes
     while True:
         most = math.ceil(min(limit - passes, budget))
@@ -291,9 +292,11 @@ def _alone(problem, here, pairs, bound, limit, costs, choices, seed):
         if short or passes >= limit or not reached > bound:
             return here, pairs, passes, short, choices
         budget = passes_left(passes, reached / begun, bound / reached)
+        # From here Newton's method has a shorter way, too.
+        told = Told(passes, reached / begun, near.told.rows if near else 0, near.told.even if near else 1.0)
+        others = [c for c in costs.with_hessians(max(bound / reached, 1e-16), told) if c.rows in possible]
         if others and budget * costs.once > others[0].seconds:
-            alone = costs.without(passes + budget)
-            return here, pairs, passes, short, (others[0], *sorted([*others[1:], alone], key=lambda c: c.seconds))
+            return here, pairs, passes, short, (others[0], *choices)
 
 
 def _on_samples(problem, w, m, near, bound, seed):
