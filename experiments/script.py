@@ -13,9 +13,7 @@ so that the list and every usage error appear at once.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -152,6 +150,8 @@ def device_of(platform: str) -> jax.Device:
     """
     import jax
 
+    from experiments.solvers.threads import cores_as_devices
+
     cores_as_devices()
     if platform == "cpu":
         # Else JAX would take memory of an accelerator that the run does not use.
@@ -162,14 +162,3 @@ def device_of(platform: str) -> jax.Device:
         here = ", ".join(sorted({device.platform for device in jax.devices()}))
         cure = "; JAX for it comes with jaxderiv[cuda12] or jaxderiv[cuda13]" if platform == "gpu" else ""
         raise InputError(f"--platform is {platform!r}, which JAX does not find; allowed here: {here}{cure}") from None
-
-
-def cores_as_devices() -> None:
-    """Let JAX take each core for a device, so that `jaxderiv.kernels` can share rows among them; programs that do not
-    ask for that run on the first one with all cores, as ever. It is too late when JAX has begun to compute.
-    """
-    import jax
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", cores)

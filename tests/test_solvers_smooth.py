@@ -1,5 +1,9 @@
 """The solver of smooth models: its certificate is true, whichever sample is taken, and bad data are named."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -381,3 +385,22 @@ def test_least_squares_of_few_columns_take_one_step(weighted):
     Z, weights = np.column_stack([X, np.ones(len(X))]), np.ones(len(X)) if s is None else s
     H = (Z.T * weights) @ Z / weights.sum() + np.diag([1e-6] * 10 + [0.0])
     assert np.allclose(found.params, np.linalg.solve(H, Z.T @ (weights * y) / weights.sum()), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("first", "flags", "devices"),
+    [
+        ("", "", "cores"),
+        ("jax.numpy.ones(1)", "", "1"),
+        ("jax.config.update('jax_num_cpu_devices', 3)", "", "3"),
+        ("", "--xla_force_host_platform_device_count=3", "3"),
+    ],
+)
+def test_cores_become_devices_where_nobody_has_said_otherwise(first, flags, devices):
+    code = (
+        f"import os, jax\n{first}\nfrom experiments.solvers.threads import cores_as_devices\ncores_as_devices()\n"
+        "cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()\n"
+        f"assert jax.device_count() == {devices}"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")}
+    subprocess.run([sys.executable, "-c", code], env={**env, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}, check=True)

@@ -38,7 +38,7 @@ from jax.scipy.linalg import cho_solve, cholesky, solve_triangular
 from experiments import fit_existence
 from experiments.solvers.arrays import Rows, placed
 from experiments.solvers.costs import COARSE, MEMORY, Choice, Costs, Told, passes_left
-from experiments.solvers.threads import one_blas_thread
+from experiments.solvers.threads import cores_as_devices, one_blas_thread
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, mean_squared_error, poisson
 from jaxderiv.errors import InputError
@@ -99,7 +99,7 @@ def solve(
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
 ) -> Solution:
-    """Minimise F.
+    """Minimise F. Devices share the rows of large data; where JAX has not begun, the cores of a CPU become devices.
 
     Args:
         model: a key of `MODELS`.
@@ -116,6 +116,7 @@ def solve(
             that are negative or all zero, more memory than there is; without a penalty also where there is no minimum
             or more than one.
     """
+    cores_as_devices()
     with jax.enable_x64(True), one_blas_thread():
         given = _checked(model, X, y, weights, lam, delta, tolerance, limit)
         n, d = np.shape(X)

@@ -1,7 +1,8 @@
-"""Products by several threads that sleep when they are done."""
+"""The cores of a CPU: as devices of JAX, and for products by threads that sleep when they are done."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -9,11 +10,25 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
+import jax
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 _WORTH = 2**22  # multiplications, from which on a product is shared
 _MOST = 8  # threads
+
+
+def cores_as_devices() -> None:
+    """Let JAX take each core for a device, so that `jaxderiv.kernels` can share rows among them.
+
+    Programs that do not ask for that run on the first one with all cores, as ever. Their number is left as it is where
+    ``jax_num_cpu_devices`` or XLA's flag for it is set, or JAX has begun to compute.
+    """
+    flagged = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if jax.config.jax_num_cpu_devices < 0 and not flagged:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", cores)
 
 
 @functools.cache
