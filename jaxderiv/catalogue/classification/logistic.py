@@ -25,6 +25,12 @@ def pointwise(z: Real[Array, n], y):
 
 
 # One observation --------------------------------------------------------------
+@equals(pointwise)
+def pointwise_by_magnitude(z, y):
+    r"""$\ell(z, y) = \max(z, 0) + \log(1 + e^{-|z|}) - y z$, where no exponential overflows"""
+    return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z))) - y * z
+
+
 @equals(jax.vmap(jax.grad(pointwise)))
 def residual(z, y):
     r"""$\partial\ell / \partial z = \sigma(z) - y$"""
