@@ -90,7 +90,7 @@ def test_a_good_file(write, reader):
 
 def test_lines_come_in_the_order_of_the_file():
     names = [claim.name for claim in read_catalogue("classification/logistic").claims if claim.kind == "line"]
-    expected = "residual curvature gradient_by_observation gradient hessian hvp curvature_along"
+    expected = "pointwise_by_magnitude residual curvature gradient_by_observation gradient hessian hvp curvature_along"
     assert names == expected.split()
 
 
