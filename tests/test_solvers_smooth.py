@@ -218,7 +218,7 @@ def test_devices_share_the_rows_of_large_data(model, n, rows, monkeypatch):
     weights = np.arange(n) % 3.0 if n == 400 else None
     how = {"weights": weights, "intercept": model in ("poisson", "huber"), "rows": rows}
     alone = solve(model, X, y, 0.01, **how)
-    monkeypatch.setattr(arrays, "SHARED", 0)
+    monkeypatch.setattr(arrays, "SHARE", 100)
     shared = solve(model, X, y, 0.01, **how)
     assert arrays.placed(X, y).over.size == 2
     assert shared.stopped == alone.stopped == "converged"
@@ -228,7 +228,7 @@ def test_devices_share_the_rows_of_large_data(model, n, rows, monkeypatch):
 
 @pytest.mark.parametrize("n", [64, 61])
 def test_shared_rows_are_those_that_were_given(n, monkeypatch):
-    monkeypatch.setattr(arrays, "SHARED", 0)
+    monkeypatch.setattr(arrays, "SHARE", 100)
     X, y = np.random.default_rng(0).normal(size=(n, 3)), np.arange(n)
     given = jnp.asarray(X)
     for taken in (X, np.asfortranarray(X), given, X.astype(np.float32)):
@@ -249,6 +249,9 @@ def test_shared_rows_are_those_that_were_given(n, monkeypatch):
     whole = arrays.placed(given, y).arrays[0]
     first = whole.addressable_shards[0].data.unsafe_buffer_pointer()
     assert (first == given.unsafe_buffer_pointer()) == (n == 64), "memory of JAX is not copied"
+    monkeypatch.setattr(arrays, "SHARE", X.nbytes)
+    assert arrays.placed(X, y).over is None, "there is one share"
+    monkeypatch.setattr(arrays, "SHARE", 100)
     shared = arrays.placed(X, y)
     X[:] = 0.0
     assert np.asarray(shared.arrays[0])[:n].any(axis=1).all(), "of the user's a copy was made"

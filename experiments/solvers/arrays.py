@@ -12,7 +12,7 @@ import numpy as np
 
 _ALIGNMENT = 64  # bytes: where an array begins that JAX takes on a CPU without a copy of its own
 _LARGE = 2**20  # entries, from which on threads share the copy
-SHARED = 2**23  # bytes of X, from which on devices share its rows
+SHARE = 2**22  # bytes of X for each device, at least, that shares its rows
 _TOGETHER = 8  # rows, whose number is divisible so that each device's begin at an aligned address
 KEPT = 2**29  # bytes that stay with the process for the next copies
 
@@ -107,7 +107,8 @@ class Rows(NamedTuple):
 def placed(X: Any, y: Any, weights: Any = None, dtype: Any = np.float64) -> Rows:
     """Copies of arrays of NumPy on the device, or shared by all of a CPU where that pays; arrays of JAX as they are."""
     given, backend = (X, y, weights), jax.default_backend()
-    mesh = split_over(jax.devices()) if backend == "cpu" and np.size(X) * np.dtype(dtype).itemsize >= SHARED else None
+    shares = np.size(X) * np.dtype(dtype).itemsize // SHARE
+    mesh = split_over(jax.devices()[:shares]) if backend == "cpu" else None
     if mesh is None:
         # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
         y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))

@@ -218,7 +218,8 @@ class _Problem(NamedTuple):
     def metric(self, w, m: int, seed: int):
         """The Cholesky factor of the metric that classes share, of m rows or of all that there are."""
         problem = self.sample(min(m, len(self.data.host[0])), seed)
-        return _shared_factor(np.asarray(w), *problem._given, intercept=self.intercept)
+        # As in `_on_samples`: these rows may be on other devices.
+        return np.asarray(_shared_factor(np.asarray(w), *problem._given, intercept=self.intercept))
 
     def sample(self, m: int, seed: int, dtype=np.float64) -> _Problem:
         """Of m of the rows, of those with weight, in that precision."""
@@ -304,7 +305,7 @@ def _on_samples(problem, w, m, near, bound, seed):
     """The end of Newton's method on m rows, and the Cholesky factor of the Hessian there."""
     sizes = (m,) if near is None or near.told.converged or near.told.rows >= m else (near.told.rows, m)
     for dtype in (np.float32, np.float64) if m * w.size**2 >= SINGLE else (np.float64,):
-        # The devices that share all rows need not share those of a sample.
+        # All rows may be on other devices than those of a sample.
         found = np.asarray(w)
         for rows in sizes:
             found, factor, left = map(np.asarray, problem.sample(rows, seed, dtype).newton(found, np.float64(bound)))
