@@ -106,11 +106,11 @@ class Rows(NamedTuple):
 
 def placed(X: Any, y: Any, weights: Any = None, dtype: Any = np.float64) -> Rows:
     """Copies of arrays of NumPy on the device, or shared by all of a CPU where that pays; arrays of JAX as they are."""
-    given, backend = (X, y, weights), jax.default_backend()
+    backend = jax.default_backend()
     shares = np.size(X) * np.dtype(dtype).itemsize // SHARE
     mesh = split_over(jax.devices()[:shares]) if backend == "cpu" else None
+    # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
     if mesh is None:
-        # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
         y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))
         arrays = (X, y, weights)
         host = tuple(None if a is None else np.asarray(a) for a in arrays) if backend == "cpu" else arrays
@@ -118,17 +118,19 @@ def placed(X: Any, y: Any, weights: Any = None, dtype: Any = np.float64) -> Rows
     n = len(X)
     total = n + -n % (_TOGETHER * mesh.size)
     if total > n and weights is None:
-        given = (X, y, np.ones(n))
-    sharding, split, host = jax.NamedSharding(mesh, jax.P(mesh.axis_names)), [], []
-    for a in given[::-1]:
+        weights = np.ones(n)
+    sharding = jax.NamedSharding(mesh, jax.P(mesh.axis_names))
+
+    def split(a: Any) -> tuple[Any, Any]:
         if a is None:
-            split, host = [None, *split], [None, *host]
-            continue
+            return None, None
         # Of memory of JAX there are views; the user's may change.
         theirs = isinstance(a, jax.Array) and a.dtype == dtype and total == n
         whole = np.asarray(a) if theirs else _copied(np.asarray(a), dtype, total)
-        split, host = [jax.device_put(whole, sharding, may_alias=True), *split], [whole[:n], *host]
-    return Rows(tuple(split), tuple(host), mesh)
+        return jax.device_put(whole, sharding, may_alias=True), whole[:n]
+
+    y, weights, X = split(y), split(weights), split(X)
+    return Rows(*zip(X, y, weights, strict=True), mesh)
 
 
 def split_over(devices: Sequence[jax.Device]) -> jax.sharding.Mesh | None:
