@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from experiments.solvers.threads import at_once, threads
 
 _ALIGNMENT = 64  # bytes: where an array begins that JAX takes on a CPU without a copy of its own
 _LARGE = 2**20  # entries, from which on threads share the copy
@@ -74,17 +75,15 @@ def on_device(a: Any, dtype: Any = np.float64) -> jax.Array:
     if isinstance(a, jax.Array):
         return a if a.dtype == dtype else a.astype(dtype)
     a = np.asarray(a)
-    if a.size < _LARGE:
-        return jax.device_put(a.astype(dtype))
     return jax.device_put(_copied(a, dtype, len(a)), may_alias=True)
 
 
 def _copied(a: np.ndarray, dtype: Any, rows: int) -> np.ndarray:
     """An aligned copy, with zeros after its rows."""
     copy = aligned((rows, *a.shape[1:]), dtype, recycled)
-    parts = min(os.cpu_count() or 1, 8, len(a)) if a.size >= _LARGE else 1
-    with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(np.copyto, np.array_split(copy[: len(a)], parts), np.array_split(a, parts)))
+    parts = min(threads(), len(a)) if a.size >= _LARGE else 1
+    pairs = zip(np.array_split(copy[: len(a)], parts), np.array_split(a, parts), strict=True)
+    at_once(partial(np.copyto, *pair) for pair in pairs)
     copy[len(a) :] = 0
     return copy
 

@@ -18,6 +18,7 @@ _WORTH = 2**22  # multiplications, from which on a product is shared
 _MOST = 8  # threads
 
 
+@functools.cache
 def cores_as_devices() -> None:
     """Let JAX take each core for a device, so that `jaxderiv.kernels` can share rows among them.
 
@@ -46,19 +47,19 @@ def one_blas_thread() -> AbstractContextManager:
 
 def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """A @ B, each thread some columns of B, for use with `one_blas_thread`."""
-    parts = min(_threads(), B.shape[1])
+    parts = min(threads(), B.shape[1])
     if parts < 2 or len(A) * B.size < _WORTH:
         return A @ B
     found = np.empty((len(A), B.shape[1]))
     ends = np.linspace(0, B.shape[1], parts + 1).astype(int)
-    _all(functools.partial(np.matmul, A, B[:, a:b], out=found[:, a:b]) for a, b in itertools.pairwise(ends))
+    at_once(functools.partial(np.matmul, A, B[:, a:b], out=found[:, a:b]) for a, b in itertools.pairwise(ends))
     return found
 
 
 def gram(X: np.ndarray) -> np.ndarray:
     """X'X, by two threads, for use with `one_blas_thread`."""
     d = X.shape[1]
-    if _threads() < 2 or d < 2 or d * X.size < _WORTH:
+    if threads() < 2 or d < 2 or d * X.size < _WORTH:
         return X.T @ X
     found, h = np.empty((d, d)), d // 2
     A, B = X[:, :h], X[:, h:]
@@ -71,19 +72,23 @@ def gram(X: np.ndarray) -> np.ndarray:
         # Half the work, as they are symmetric.
         found[:h, :h], found[h:, h:] = A.T @ A, B.T @ B
 
-    _all((beside, diagonal))
+    at_once((beside, diagonal))
     return found
 
 
-def _threads() -> int:
+def threads() -> int:
     return min(os.cpu_count() or 1, _MOST)
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_threads())
+    return ThreadPoolExecutor(threads())
 
 
-def _all(tasks: Iterable[Callable[[], object]]) -> None:
-    for task in [_pool().submit(task) for task in tasks]:
+def at_once(tasks: Iterable[Callable[[], object]]) -> None:
+    """Each on a thread of its own, and one alone on this one."""
+    first, *others = tasks
+    begun = [_pool().submit(task) for task in others]
+    first()
+    for task in begun:
         task.result()
