@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 # The machine of the cost model, per second: two cores, as measured. Only ratios matter.
 FLOPS = 3e11  # operations of a Hessian's product, in single precision
-ENTRIES = 1.6e8  # of X, what a sample's copy, the Hessian's scaled copy and small products are limited by
+ENTRIES = 1.6e8  # of X, in a sample's copy
+SCALED = 5e8  # of the scaled copies of X in a Hessian, one for each pair of classes, and small products
 BYTES = 3.2e10  # read
 LOGITS = 1.3e8  # of which a pass takes exponentials
-DOUBLE_ENTRIES = 3.5e8  # of X, in a Hessian in double precision, which takes no copy of X
-DOUBLE_FLOPS = 8e10  # operations of its product
-FACTORED = 3e10  # operations of a Cholesky factor
+DOUBLE_SCALED = 1e9  # entries of X, in a Hessian in double precision with curvature 1
+DOUBLE_FLOPS = 5e10  # operations of its product
+FACTORED = 2e10  # operations of a Cholesky factor
 CALL = 1e-4  # seconds for each step besides
+BEGUN = 5e-4  # to begin on a sample
 
 BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
 NEWTON = 5  # steps of Newton's method for a loss that is not quadratic
@@ -25,13 +27,13 @@ NEARBY = 2  # of them, from the minimum of a smaller sample
 FOR_METRIC = 16  # rows for each column, of which the metric is made that classes share
 SAVED = 10  # passes that it saves, about: where it costs more it is not made
 CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
-FEW = 10  # passes of L-BFGS: a quadratic's Hessian that costs less needs no telling
 WORTH = 0.01  # seconds expected, from which on it pays to begin on a small sample
 LEAST, EACH, PART = 2048, 8, 32  # rows of that sample: at least, for each parameter, and one of so many
 COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
 MEMORY = 10  # pairs that L-BFGS remembers
 TRIAL = 0.3  # of the time of Newton's method, that L-BFGS is given where nothing is known
 FEWEST_TRIED = 5  # passes, that tell
+FEWEST_OF_QUADRATIC = 2  # conjugate gradients gain about the same factor by each
 TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
 
 
@@ -82,7 +84,7 @@ class Costs(NamedTuple):
     def once(self) -> float:
         """Seconds of a pass: the value and the gradient."""
         products = 2 * self.n * self.d * 8 / BYTES + 4 * self.n * self.d * self.K / FLOPS
-        return products + self.n * self.K / LOGITS + CALL
+        return products + (0 if self.quadratic else self.n * self.K / LOGITS) + CALL
 
     @property
     def metric(self) -> int:
@@ -94,9 +96,9 @@ class Costs(NamedTuple):
     @property
     def first(self) -> int:
         """Rows of the sample to begin on, 0 if that is not worth it."""
+        if self.quadratic:
+            return 0  # the first passes over all rows tell as much
         rows, best = max(LEAST, EACH * self.D, self.n // PART), self.with_hessians(1e-10)[0]
-        if self.direct(best.rows) and best.seconds < FEW * self.once:
-            return 0
         return rows if 4 * rows <= self.n and best.seconds > WORTH else 0
 
     def direct(self, m: int) -> bool:
@@ -106,7 +108,7 @@ class Costs(NamedTuple):
     def hessian(self, m: int) -> float:
         """Seconds of a step of Newton's method on m rows."""
         products = max(1, self.K * (self.K - 1) // 2)
-        return m * self.d * (1 / ENTRIES + 2 * products * self.d / FLOPS) + self.D**3 / 3 / FACTORED + CALL
+        return m * self.d * products * (1 / SCALED + 2 * self.d / FLOPS) + self.D**3 / 3 / FACTORED + CALL
 
     def choices(self, tolerance: float, told: Told | None, free: float) -> tuple[Choice, ...]:
         """Those for which there is memory, the cheapest first.
@@ -123,10 +125,10 @@ class Costs(NamedTuple):
             alone = passes_left(max(told.passes - 2, 1), told.gained, wanted)
         found = [choice for choice in self.with_hessians(tolerance, told) if self.needed(choice.rows) <= free]
         ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
-        if told is None and ordered[0].rows and not self.direct(ordered[0].rows):
+        if told is None and ordered[0].rows:
             # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.
             trial = TRIAL * ordered[0].seconds / self.once
-            if trial >= FEWEST_TRIED:
+            if trial >= (FEWEST_OF_QUADRATIC if self.quadratic else FEWEST_TRIED):
                 return (Choice(0, trial, trial * self.once), *ordered)
         return tuple(ordered)
 
@@ -145,10 +147,10 @@ class Costs(NamedTuple):
             passes = math.log(tolerance) / math.log(min(missed, 0.98)) + BEFORE
             # From a smaller sample the way is short.
             if self.direct(m):
-                hessian = m * self.d * (1 / DOUBLE_ENTRIES + self.d / DOUBLE_FLOPS) + self.D**3 / 3 / FACTORED
-                return Choice(m, BEFORE, hessian + self.once)
+                hessian = m * self.d * (1 / DOUBLE_SCALED + self.d / DOUBLE_FLOPS) + self.D**3 / 3 / FACTORED
+                return Choice(m, BEFORE, BEGUN + hessian + BEFORE * self.once)
             smaller = 0.0 if told is None or told.converged else steps * self.hessian(first)
-            newton = smaller + (min(steps, NEARBY) if told else steps) * self.hessian(m) + m * self.d / ENTRIES
+            newton = BEGUN + smaller + (min(steps, NEARBY) if told else steps) * self.hessian(m) + m * self.d / ENTRIES
             return Choice(m, passes, newton + passes * (self.once + 2 * self.D**2 * 8 / BYTES))
 
         sizes = [m for m in (self.n >> i for i in range(self.n.bit_length())) if m >= max(4 * self.D, first)]

@@ -119,8 +119,9 @@ def solve(
         if lam == 0:
             one_minimum_at_most(given, intercept)
         shape = (d + intercept, *given.arrays[1].shape[1:])
-        problem = _Problem(given, np.float64(lam), _kernel(model, delta), intercept)
-        costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), model == "least squares")
+        quadratic = model == "least squares"
+        problem = _Problem(given, np.float64(lam), _kernel(model, delta), intercept, quadratic)
+        costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), quadratic)
         near = _on_first_sample(problem, costs.first, costs.metric, shape, seed) if costs.first else None
         if rows is None:
             choices = costs.choices(tolerance, near.told if near else None, _free_memory())
@@ -142,7 +143,7 @@ def solve(
             if costs.metric and near is None:
                 early = np.maximum(bound, EARLY * size)
                 here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
-                passes += int(taken)
+                passes += taken
             here, pairs, taken, short, choices = _alone(
                 problem, here, pairs, near, bound, limit - passes, costs, choices, seed
             )
@@ -150,14 +151,23 @@ def solve(
             if choices[0].rows:
                 report(f"after {passes} passes  {choices[0].in_words(n)}")
         if choices[0].rows and _norm(here) > bound:
-            if hessian is not None:
+            direct = costs.direct(choices[0].rows)
+            if direct:
+                if hessian is None:
+                    here, passes = problem.evaluated(here.w, hessian=True), passes + 1
+                    hessian = here.hessian
                 factor = _factor(hessian)
             else:
                 w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
                 there, passes = problem.evaluated(w), passes + 1
                 here = there if float(there.value) < float(here.value) else here
-            here, _, taken, short = problem.quasi_newton(here, _no_pairs(shape), factor, bound, limit - passes)
-            passes += int(taken)
+            here = here._replace(hessian=None)
+            # The step with the Hessian of all rows is exact.
+            last = problem._replace(quadratic=quadratic and not direct)
+            here, _, taken, short = last.quasi_newton(here, _no_pairs(shape), factor, bound, limit - passes)
+            passes += taken
+        if quadratic and _norm(here) > bound:
+            here = problem.evaluated(here.w)
         w, value, certificate = np.asarray(here.w), float(here.value), _norm(here) / scale
         if not (np.isfinite(certificate) and np.isfinite(value)):
             stopped = "not finite"
@@ -189,6 +199,7 @@ class _Problem(NamedTuple):
     lam: np.float64
     loss: Kernel
     intercept: bool
+    quadratic: bool
 
     @property
     def _given(self) -> tuple[Any, ...]:
@@ -209,7 +220,20 @@ class _Problem(NamedTuple):
 
     def quasi_newton(self, here, pairs, factor, bound, limit):
         """Where L-BFGS ends, the pairs it remembers, the passes, and whether no step was short enough."""
-        return _quasi_newton(here, pairs, factor, *self._given, bound, limit, **self._how)
+        passes, last = 0, math.inf
+        while True:
+            here, pairs, taken, short = _quasi_newton(
+                here, pairs, factor, *self._given, bound, limit - passes, **self._how, quadratic=self.quadratic
+            )
+            passes += int(taken)
+            if not self.quadratic or not _norm(here) <= bound:
+                return here, pairs, passes, bool(short)
+            # The gradient of a quadratic has been carried along, with rounding.
+            here, passes = self.evaluated(here.w), passes + 1
+            reached = _norm(here)
+            if not reached > bound or passes >= limit or reached > last / 2:
+                return here, pairs, passes, reached > last / 2
+            last = reached
 
     def metric(self, w, m: int, seed: int):
         """The Cholesky factor of the metric that classes share, of m rows or of all that there are."""
@@ -258,7 +282,7 @@ def _on_first_sample(problem, rows, metric, shape, seed) -> _Near:
     for end in (EARLY, COARSE) if metric else (COARSE,):
         factor = problem.metric(here.w, metric, seed) if taken else None
         here, pairs, more, _ = problem.quasi_newton(here, pairs, factor, np.float64(end * size), TRIED - taken)
-        taken += int(more)
+        taken += more
     w, pairs = np.asarray(here.w), tuple(map(np.asarray, pairs))
     even = float(_evenness(w, *problem.data.arrays, loss=problem.loss, intercept=problem.intercept))
     gained = _norm(here) / size if size > 0 else 0.0
@@ -286,7 +310,7 @@ def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
         most = math.ceil(min(limit - passes, budget))
         factor = problem.metric(here.w, costs.metric, seed) if costs.metric else None
         here, pairs, taken, short = problem.quasi_newton(here, pairs, factor, bound, most)
-        passes, reached = passes + int(taken), _norm(here)
+        passes, reached = passes + taken, _norm(here)
         if short or passes >= limit or not reached > bound:
             return here, pairs, passes, short, choices
         budget = passes_left(passes, reached / begun, bound / reached)
@@ -321,19 +345,30 @@ def _newton(w, X, y, s, lam, bound, **how):
     return here.w, factor, jnp.where(jnp.isfinite(left), left, 0.0)
 
 
-@partial(jax.jit, static_argnames=("loss", "intercept", "over"))
-def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept, over):
+@partial(jax.jit, static_argnames=("loss", "intercept", "over", "quadratic"))
+def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept, over, quadratic):
     evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, over=over, want=_ALL[:2])
-    solved, scaled = partial(_solved, factor), factor is None or len(factor) < here.w.size
-    first = 1.0
+    along = lambda v: loss.hvp(here.w, v, X, y, lam, weights=s, intercept=intercept, over=over)
+    solved, scaled, first = partial(_solved, factor), factor is None or len(factor) < here.w.size, 1.0
     if factor is None:
-        gradient, solved = here.gradient, lambda q: q
-        along = loss.hvp(here.w, gradient, X, y, lam, weights=s, intercept=intercept, over=over)
-        curved = jnp.vdot(gradient, along)
-        first = jnp.vdot(gradient, gradient) / jnp.where(curved > 0, curved, 1.0)
+        solved = lambda q: q
+        if not quadratic:
+            first = jax.lax.cond(_newest(pairs) > 0, lambda: 1.0, lambda: _along_gradient(here.gradient, along))
     direction = lambda here, pairs: -_inverse_times(here.gradient, pairs, solved, scaled, first)
+    if quadratic:
+        return *_conjugate(along, direction, pairs, here, bound, limit), False
     here, pairs, passes, length = _descent(evaluate, direction, _remembered, pairs, here, bound, limit, ROUNDING)
     return here, pairs, passes, length <= SHORTEST
+
+
+def _along_gradient(gradient, along):
+    """The inverse of the curvature along it."""
+    curved, squared = jnp.vdot(gradient, along(gradient)), jnp.vdot(gradient, gradient)
+    return squared / jnp.where(curved > 0, curved, 1.0)
+
+
+def _newest(pairs):
+    return jnp.vdot(pairs[0][-1], pairs[1][-1])
 
 
 def _no_pairs(shape):
@@ -374,6 +409,28 @@ def _descent(evaluate, direction, remember, memory, here, bound, limit, rounding
     return here, memory, turns, length
 
 
+def _conjugate(along, direction, memory, here, bound, limit):
+    """To the minimum along each direction, which a product with the Hessian tells where the loss is quadratic.
+
+    With these steps L-BFGS is the method of conjugate gradients (Nazareth, 1979).
+    """
+
+    def going(state):
+        here, _, turns = state
+        return (jnp.linalg.norm(here.gradient) > bound) & (turns < limit) & jnp.isfinite(here.value)
+
+    def turn(state):
+        here, memory, turns = state
+        step = direction(here, memory)
+        change, slope = along(step), jnp.vdot(here.gradient, step)
+        curved = jnp.vdot(step, change)
+        length = -slope / jnp.where(curved > 0, curved, -slope)
+        there = _Here(here.w + length * step, here.value + length * slope / 2, here.gradient + length * change, None)
+        return there, _remembered(memory, length * step, length * change), turns + 1
+
+    return jax.lax.while_loop(going, turn, (here, memory, jnp.zeros((), int)))
+
+
 def _remembered(memory, step, change):
     """The pairs, the newest last; one without positive curvature is not kept."""
     kept = tuple(jnp.concatenate([old[1:], new[None]]) for old, new in zip(memory, (step, change), strict=True))
@@ -402,6 +459,7 @@ def _inverse_times(gradient, memory, solved, scaled, first):
     return (r + solve_triangular(R, met * part - Y @ r, trans=1) @ S).reshape(gradient.shape)
 
 
+@jax.jit
 def _factor(H):
     D = math.prod(H.shape[: H.ndim // 2])
     H = H.reshape(D, D)
