@@ -319,7 +319,6 @@ def test_what_the_cost_model_takes_follows_the_shape():
         told = costs.Told(passes, 1e-3, shaped.first, 1.0) if shaped.first else None
         return [choice.rows for choice in shaped.choices(1e-10, told, np.inf)]
 
-    assert taken(200, 30, 0)[0] == 200
     assert taken(500, 30, 0)[:2] == [0, 500]
     assert 1000 <= taken(200_000, 50, 30)[0] < 200_000
     assert taken(200_000, 50, 5)[0] == 0
@@ -385,6 +384,66 @@ def test_least_squares_of_few_columns_take_one_step(weighted):
     Z, weights = np.column_stack([X, np.ones(len(X))]), np.ones(len(X)) if s is None else s
     H = (Z.T * weights) @ Z / weights.sum() + np.diag([1e-6] * 10 + [0.0])
     assert np.allclose(found.params, np.linalg.solve(H, Z.T @ (weights * y) / weights.sum()), rtol=1e-8)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_conjugate_gradients_end_at_the_minimum(weighted):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 30)) + 5.0
+    y, s = X @ rng.normal(size=30) + rng.normal(size=400), rng.random(400) if weighted else None
+    found = solve("least squares", X, y, 1e-3, weights=s, intercept=True, rows=0)
+    assert found.stopped == "converged"
+    Z, weights = np.column_stack([X, np.ones(len(X))]), np.ones(len(X)) if s is None else s
+    H = (Z.T * weights) @ Z / weights.sum() + np.diag([1e-3] * 30 + [0.0])
+    g = Z.T @ (weights * y) / weights.sum()
+    assert np.linalg.norm(H @ found.params - g) / np.linalg.norm(g) == pytest.approx(found.certificate, abs=1e-13)
+    assert found.passes < 31, "of exact steps there are no more than parameters"
+
+
+def test_what_rounding_keeps_from_the_bound_is_stalled_and_not_converged():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 20))
+    found = solve("least squares", X, rng.normal(size=200), 1e-3, rows=0, tolerance=1e-25, limit=500)
+    assert found.stopped == "stalled"
+    assert found.certificate > 1e-25
+
+
+def test_an_intercept_does_as_if_the_rows_had_mean_0():
+    X, y = data("logistic", 400, 10)
+    with_mean, centred = (solve("logistic", X + mean, y, 1e-2, intercept=True, rows=0) for mean in (30.0, 0.0))
+    assert with_mean.stopped == centred.stopped == "converged"
+    assert np.allclose(with_mean.params[:-1], centred.params[:-1], rtol=1e-6)
+    assert with_mean.passes <= centred.passes + 3
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("model", smooth.MODELS)
+def test_fewer_rows_than_columns_are_rotated_into_their_span(model, intercept, weighted, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 300))
+    X[1] = X[0]  # rows that determine one another
+    y = {"softmax": np.eye(3)[rng.integers(3, size=30)], "poisson": rng.poisson(1.0, size=30) * 1.0,
+         "logistic": rng.integers(2, size=30) * 1.0}.get(model, rng.normal(size=30))  # fmt: skip
+    how = {"lam": 0.1, "intercept": intercept, "weights": rng.random(30) if weighted else None}
+    found = {}
+    for rotated in (True, False):
+        monkeypatch.setattr(costs.Costs, "in_row_space", lambda *_, rotated=rotated: rotated)
+        found[rotated] = solve(model, X, y, **how)
+        assert found[rotated].rotated == rotated
+        assert found[rotated].stopped == "converged"
+        assert found[rotated].certificate <= 1e-10
+    assert np.allclose(found[True].params, found[False].params, rtol=1e-6, atol=1e-8)
+    assert found[True].method.endswith(", in the span of the rows")
+
+
+def test_the_span_of_the_rows_is_for_few_of_them_and_many_passes():
+    few, more = (costs.Costs(n, 5000, 5000, 1, False) for n in (100, 6000))
+    assert few.in_row_space(1e-10)
+    assert not more.in_row_space(1e-10)
+    X, y = np.random.default_rng(0).normal(size=(100, 5000)), np.arange(100) % 2
+    assert solve("logistic", X, y, 1e-2).rotated
+    assert not solve("logistic", X, y, 1e-2, rows=0).rotated, "who asks for a method gets it"
 
 
 @pytest.mark.parametrize(

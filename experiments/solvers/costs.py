@@ -18,7 +18,8 @@ LOGITS = 1.3e8  # of which a pass takes exponentials
 DOUBLE_SCALED = 1e9  # entries of X, in a Hessian in double precision with curvature 1
 DOUBLE_FLOPS = 5e10  # operations of its product
 FACTORED = 2e10  # operations of a Cholesky factor
-CALL = 1e-4  # seconds for each step besides
+STEP = 3e-5  # seconds for each step of L-BFGS besides
+NEWTON_STEP = 1e-4  # and of Newton's method
 BEGUN = 5e-4  # to begin on a sample
 
 BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
@@ -84,7 +85,7 @@ class Costs(NamedTuple):
     def once(self) -> float:
         """Seconds of a pass: the value and the gradient."""
         products = 2 * self.n * self.d * 8 / BYTES + 4 * self.n * self.d * self.K / FLOPS
-        return products + (0 if self.quadratic else self.n * self.K / LOGITS) + CALL
+        return products + (0 if self.quadratic else self.n * self.K / LOGITS) + STEP
 
     @property
     def metric(self) -> int:
@@ -108,7 +109,22 @@ class Costs(NamedTuple):
     def hessian(self, m: int) -> float:
         """Seconds of a step of Newton's method on m rows."""
         products = max(1, self.K * (self.K - 1) // 2)
-        return m * self.d * products * (1 / SCALED + 2 * self.d / FLOPS) + self.D**3 / 3 / FACTORED + CALL
+        return m * self.d * products * (1 / SCALED + 2 * self.d / FLOPS) + self.D**3 / 3 / FACTORED + NEWTON_STEP
+
+    @property
+    def of_rows(self) -> Costs:
+        """Of the same problem in the span of its rows."""
+        return self._replace(d=self.n, D=self.D + (self.n - self.d) * self.K)
+
+    def in_row_space(self, tolerance: float) -> bool:
+        """Whether it pays to rotate X into the span of its rows before."""
+        rotated = self.n**2 * (self.d / DOUBLE_FLOPS + self.n / 3 / FACTORED) + 3 * self.once
+        return self.n < self.d and rotated + self.of_rows.untold(tolerance) < self.untold(tolerance)
+
+    def untold(self, tolerance: float) -> float:
+        """Seconds that are expected before anything is known of the data."""
+        best, alone = self.with_hessians(tolerance)[0], self.without(passes_left(TYPICAL, 1e-10, tolerance))
+        return min(best.seconds, alone.seconds)
 
     def choices(self, tolerance: float, told: Told | None, free: float) -> tuple[Choice, ...]:
         """Those for which there is memory, the cheapest first.
@@ -127,7 +143,7 @@ class Costs(NamedTuple):
         ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
         if told is None and ordered[0].rows:
             # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.
-            trial = TRIAL * ordered[0].seconds / self.once
+            trial = TRIAL * (ordered[0].seconds - self.quadratic * BEGUN) / self.once
             if trial >= (FEWEST_OF_QUADRATIC if self.quadratic else FEWEST_TRIED):
                 return (Choice(0, trial, trial * self.once), *ordered)
         return tuple(ordered)

@@ -38,7 +38,7 @@ from jax.scipy.linalg import cho_solve, cholesky, solve_triangular
 from experiments.solvers.arrays import Rows, placed
 from experiments.solvers.checks import MODELS, checked, has_minimum, one_minimum_at_most
 from experiments.solvers.costs import COARSE, MEMORY, Choice, Costs, Told, passes_left
-from experiments.solvers.threads import cores_as_devices, one_blas_thread
+from experiments.solvers.threads import cores_as_devices, gram, one_blas_thread, product
 from jaxderiv.catalogue.classification import softmax
 from jaxderiv.catalogue.regression import huber
 from jaxderiv.errors import InputError
@@ -47,6 +47,7 @@ from jaxderiv.kernels.passes import Kernel
 
 SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
 HANDOVER = 0.03  # relative gradient norm at which Newton's method on a sample ends
+FOR_CENTRE = 1000  # rows, at least, that tell the mean of all
 TRIED = 40  # passes of L-BFGS on the first sample, at most
 EARLY = 0.1  # relative gradient norm from which on the curvature of classes tells
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
@@ -60,24 +61,29 @@ class Solution(NamedTuple):
         params: w, with the intercept as the last row.
         value: F(w).
         certificate: $\\|\\nabla F(w)\\| / \\|\\nabla F(0)\\|$; the numerator alone where the start is stationary.
+        gradient_norm: $\\|\\nabla F(w)\\|$.
         passes: over all of X.
         stopped: "converged"; "limit" of passes; "stalled", no step lowers the loss in double precision; "not finite".
         choices: of the cost model: first the one that was taken, then the others, the cheapest first; where L-BFGS was
             given up they begin with what was taken then.
+        rotated: whether they are of w in the span of the rows of X, which were fewer than its columns.
     """
 
     params: np.ndarray
     value: float
     certificate: float
+    gradient_norm: float
     passes: int
     stopped: str
     choices: tuple[Choice, ...]
+    rotated: bool = False
 
     @property
     def method(self) -> str:
         """In words."""
         m = self.choices[0].rows
-        return "L-BFGS" if m == 0 else f"Newton's method on {m} rows, then L-BFGS in its metric"
+        name = "L-BFGS" if m == 0 else f"Newton's method on {m} rows, then L-BFGS in its metric"
+        return name + ", in the span of the rows" * self.rotated
 
 
 def solve(
@@ -120,67 +126,103 @@ def solve(
             one_minimum_at_most(given, intercept)
         shape = (d + intercept, *given.arrays[1].shape[1:])
         quadratic = model == "least squares"
-        problem = _Problem(given, np.float64(lam), _kernel(model, delta), intercept, quadratic)
+        problem = _Problem(
+            given, np.float64(lam), _kernel(model, delta), intercept, quadratic, _centre(given, intercept)
+        )
         costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), quadratic)
-        near = _on_first_sample(problem, costs.first, costs.metric, shape, seed) if costs.first else None
-        if rows is None:
-            choices = costs.choices(tolerance, near.told if near else None, _free_memory())
+        if rows is None and lam > 0 and isinstance(given.host[0], np.ndarray) and costs.in_row_space(tolerance):
+            found = _in_row_space(problem, costs, tolerance, limit, seed, report)
         else:
-            choices = (Choice(min(rows, n), limit, math.nan),)
-            _said(costs, choices[0].rows, _free_memory())
-        report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(n)}" for k, choice in enumerate(choices[:4])))
-        here = problem.evaluated(np.zeros(shape), hessian=costs.direct(choices[0].rows))
-        size, hessian = _norm(here), here.hessian
-        scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(shape)
-        bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
-        if near is not None:
-            there, passes = problem.evaluated(near.w), passes + 1
-            # A sample may have no minimum where all the rows have one.
-            if float(there.value) < float(here.value):
-                here, pairs = there, near.pairs
-        short = False
-        if choices[0].rows == 0:
-            if costs.metric and near is None:
-                early = np.maximum(bound, EARLY * size)
-                here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
-                passes += taken
-            here, pairs, taken, short, choices = _alone(
-                problem, here, pairs, near, bound, limit - passes, costs, choices, seed
-            )
-            passes += taken
-            if choices[0].rows:
-                report(f"after {passes} passes  {choices[0].in_words(n)}")
-        if choices[0].rows and _norm(here) > bound:
-            direct = costs.direct(choices[0].rows)
-            if direct:
-                if hessian is None:
-                    here, passes = problem.evaluated(here.w, hessian=True), passes + 1
-                    hessian = here.hessian
-                factor = _factor(hessian)
-            else:
-                w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
-                there, passes = problem.evaluated(w), passes + 1
-                here = there if float(there.value) < float(here.value) else here
-            here = here._replace(hessian=None)
-            # The step with the Hessian of all rows is exact.
-            last = problem._replace(quadratic=quadratic and not direct)
-            here, _, taken, short = last.quasi_newton(here, _no_pairs(shape), factor, bound, limit - passes)
-            passes += taken
-        if quadratic and _norm(here) > bound:
-            here = problem.evaluated(here.w)
-        w, value, certificate = np.asarray(here.w), float(here.value), _norm(here) / scale
-        if not (np.isfinite(certificate) and np.isfinite(value)):
-            stopped = "not finite"
-        elif certificate <= tolerance:
-            stopped = "converged"
-        else:
-            stopped = "stalled" if short else "limit"
+            found = _minimised(problem, costs, np.zeros(shape), tolerance, limit, rows, seed, report)
         if lam == 0 and model in ("logistic", "softmax"):
-            has_minimum(given, w, certificate * scale, intercept)
-        return Solution(w, value, certificate, passes, stopped, choices)
+            has_minimum(given, found.params, found.gradient_norm, intercept)
+        return found
 
 
 # The method --------------------------------------------------------------------------------------------------------
+def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> Solution:
+    near = _on_first_sample(problem, costs.first, costs.metric, start.shape, seed) if costs.first else None
+    if rows is None:
+        choices = costs.choices(tolerance, near.told if near else None, _free_memory())
+    else:
+        choices = (Choice(min(rows, costs.n), limit, math.nan),)
+        _said(costs, choices[0].rows, _free_memory())
+    report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(costs.n)}" for k, choice in enumerate(choices[:4])))
+    here = problem.evaluated(np.zeros(start.shape), hessian=costs.direct(choices[0].rows) and not start.any())
+    size, hessian = _norm(here), here.hessian
+    scale, passes, pairs = size if size > 0 else 1.0, 1, _no_pairs(start.shape)
+    bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
+    if near is not None or start.any():
+        there, passes = problem.evaluated(near.w if near else start), passes + 1
+        # A sample may have no minimum where all the rows have one.
+        if float(there.value) < float(here.value):
+            here, pairs = there, near.pairs if near else pairs
+    short = False
+    if choices[0].rows == 0:
+        if costs.metric and near is None:
+            early = np.maximum(bound, EARLY * size)
+            here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
+            passes += taken
+        here, pairs, taken, short, choices = _alone(
+            problem, here, pairs, near, bound, limit - passes, costs, choices, seed
+        )
+        passes += taken
+        if choices[0].rows:
+            report(f"after {passes} passes  {choices[0].in_words(costs.n)}")
+    if choices[0].rows and _norm(here) > bound:
+        direct = costs.direct(choices[0].rows)
+        if direct:
+            if hessian is None:
+                here, passes = problem.evaluated(here.w, hessian=True), passes + 1
+                hessian = here.hessian
+            factor = _factor(hessian)
+        else:
+            w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
+            there, passes = problem.evaluated(w), passes + 1
+            here = there if float(there.value) < float(here.value) else here
+        here = here._replace(hessian=None)
+        # The step with the Hessian of all rows is exact.
+        last = problem._replace(quadratic=costs.quadratic and not direct)
+        here, _, taken, short = last.quasi_newton(here, _no_pairs(start.shape), factor, bound, limit - passes)
+        passes += taken
+    if costs.quadratic and _norm(here) > bound:
+        here = problem.evaluated(here.w)
+    w, value, certificate = np.asarray(here.w), float(here.value), _norm(here) / scale
+    if not (np.isfinite(certificate) and np.isfinite(value)):
+        stopped = "not finite"
+    elif certificate <= tolerance:
+        stopped = "converged"
+    else:
+        stopped = "stalled" if short else "limit"
+    return Solution(w, value, certificate, _norm(here), passes, stopped, choices)
+
+
+def _in_row_space(problem, costs, tolerance, limit, seed, report) -> Solution:
+    """With the rows of L for those of X, where $XX^\\top = LL^\\top$.
+
+    The penalty keeps w a combination of the rows, and they are the rows of L in an orthonormal basis of their span.
+    """
+    X, y, s = problem.data.host
+    gram_of_rows = gram(X.T)
+    try:
+        L = np.linalg.cholesky(gram_of_rows)
+    except np.linalg.LinAlgError:
+        # Rows that determine one another.
+        L = np.linalg.cholesky(gram_of_rows + ROUNDING * np.trace(gram_of_rows) * np.eye(len(X)))
+    fewer = costs.of_rows
+    report(f"rotated into the span of the rows: {fewer.D} parameters for {costs.D}")
+    data = placed(L, y, s)
+    rotated = problem._replace(data=data, centre=_centre(data, problem.intercept))
+    start = np.zeros((fewer.D // fewer.K, *problem.data.arrays[1].shape[1:]))
+    found = _minimised(rotated, fewer, start, tolerance / 2, limit, None, seed, report)
+    slopes, intercept = np.split(found.params, [len(X)])
+    slopes = product(np.atleast_2d(solve_triangular(L, slopes, lower=True, trans=1).T), X)
+    w = np.concatenate([slopes.T.reshape(costs.d, *start.shape[1:]), intercept])
+    # What rounding has left to do is little.
+    last = _minimised(problem, costs, w, tolerance, limit, None, seed, lambda line: None)
+    return last._replace(choices=found.choices, passes=last.passes + 2, rotated=True)
+
+
 class _Here(NamedTuple):
     w: jax.Array
     value: jax.Array
@@ -200,6 +242,7 @@ class _Problem(NamedTuple):
     loss: Kernel
     intercept: bool
     quadratic: bool
+    centre: Any
 
     @property
     def _given(self) -> tuple[Any, ...]:
@@ -223,7 +266,15 @@ class _Problem(NamedTuple):
         passes, last = 0, math.inf
         while True:
             here, pairs, taken, short = _quasi_newton(
-                here, pairs, factor, *self._given, bound, limit - passes, **self._how, quadratic=self.quadratic
+                here,
+                pairs,
+                factor,
+                self.centre,
+                *self._given,
+                bound,
+                limit - passes,
+                **self._how,
+                quadratic=self.quadratic,
             )
             passes += int(taken)
             if not self.quadratic or not _norm(here) <= bound:
@@ -346,14 +397,14 @@ def _newton(w, X, y, s, lam, bound, **how):
 
 
 @partial(jax.jit, static_argnames=("loss", "intercept", "over", "quadratic"))
-def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, intercept, over, quadratic):
+def _quasi_newton(here, pairs, factor, centre, X, y, s, lam, bound, limit, *, loss, intercept, over, quadratic):
     evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, over=over, want=_ALL[:2])
     along = lambda v: loss.hvp(here.w, v, X, y, lam, weights=s, intercept=intercept, over=over)
     solved, scaled, first = partial(_solved, factor), factor is None or len(factor) < here.w.size, 1.0
     if factor is None:
-        solved = lambda q: q
+        solved = partial(_as_centred, centre)
         if not quadratic:
-            first = jax.lax.cond(_newest(pairs) > 0, lambda: 1.0, lambda: _along_gradient(here.gradient, along))
+            first = jax.lax.cond(_newest(pairs) > 0, lambda: 1.0, lambda: _first(here.gradient, solved, along))
     direction = lambda here, pairs: -_inverse_times(here.gradient, pairs, solved, scaled, first)
     if quadratic:
         return *_conjugate(along, direction, pairs, here, bound, limit), False
@@ -361,10 +412,30 @@ def _quasi_newton(here, pairs, factor, X, y, s, lam, bound, limit, *, loss, inte
     return here, pairs, passes, length <= SHORTEST
 
 
-def _along_gradient(gradient, along):
-    """The inverse of the curvature along it."""
-    curved, squared = jnp.vdot(gradient, along(gradient)), jnp.vdot(gradient, gradient)
-    return squared / jnp.where(curved > 0, curved, 1.0)
+def _first(gradient, solved, along):
+    """The length of the first step, by the curvature along it."""
+    step = solved(gradient)
+    curved = jnp.vdot(step, along(step))
+    return jnp.vdot(gradient, step) / jnp.where(curved > 0, curved, 1.0)
+
+
+def _centre(data: Rows, intercept: bool):
+    """The mean of evenly spaced rows, for `_as_centred`."""
+    if not intercept:
+        return None
+    X, _, s = data.host
+    step = max(len(X) // FOR_CENTRE, 1)
+    s = np.ones(len(X[::step])) if s is None else s[::step]
+    return s @ X[::step] / max(float(np.sum(s)), np.finfo(float).tiny)
+
+
+def _as_centred(centre, q):
+    """The metric in which an intercept does as if the rows had mean 0."""
+    if centre is None:
+        return q
+    slopes, intercept = jnp.split(q.reshape(len(centre) + 1, -1), [len(centre)])
+    slopes = slopes - centre[:, None] * intercept
+    return jnp.concatenate([slopes, intercept - (centre @ slopes)[None]]).reshape(q.shape)
 
 
 def _newest(pairs):
