@@ -74,12 +74,10 @@ def test_kernels_are_proved_to_be_the_derivatives_of_the_readable_loss(name, mon
     assert report.verdict == "proved", str(report)
 
 
-def test_the_form_for_large_data_in_single_precision_is_proved(monkeypatch):
+def test_the_form_for_large_data_is_proved(monkeypatch):
     products = lambda: str(jax.make_jaxpr(kernel(logistic).gradient)(*data())).count("dot_general")
     assert products() == 2
-    for predicate in ("_from_memory", "_short"):
-        monkeypatch.setattr(passes, predicate, lambda X: True)
-    monkeypatch.setattr(passes, "_SUMMED", range(1, 100))
+    monkeypatch.setattr(passes, "_is_summed", lambda X: True)
     assert products() == 1
     report = proof("logistic", ("gradient", "hvp"), rows=10)
     assert report.verdict == "proved", str(report)
@@ -277,14 +275,33 @@ def test_an_intercept_takes_no_copy_of_the_data(want):
     assert scratch(call, w, X, y, v) < 2 * 2**22 < 8 * n * d / 10
 
 
+@pytest.mark.parametrize("kept", [jnp.float32, jnp.bfloat16])
+def test_data_in_a_lower_precision_are_taken_as_they_are(kept):
+    w, X, y, lam = data(23, 4)
+    narrow, weights = jnp.asarray(X, kept), jnp.arange(23, dtype=kept)
+    parts = jax.jit(lambda *given: kernel(logistic).passes(*given[:4], weights=given[4], rows=5))
+    found, wanted = parts(w, narrow, y, lam, weights), parts(w, narrow.astype(float), y, lam, weights.astype(float))
+    for part, exact in zip(found[:3], wanted[:3], strict=True):
+        assert part.dtype == float
+        assert jnp.allclose(part, exact, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("want", [("value",), ("value", "gradient"), ("hessian",)])
+def test_data_in_a_lower_precision_are_not_copied_whole(want):
+    n, d = 200_000, 50
+    w, X, y = zeros((d,), (n, d), (n,))
+    narrow = jax.ShapeDtypeStruct(X.shape, jnp.float32)
+    assert scratch(lambda *given: kernel(logistic).passes(*given, want=want), w, narrow, y) < 8 * n * d / 10
+
+
 def test_blocks_are_chosen_by_size():
     X = lambda n, d, dtype=float: jax.ShapeDtypeStruct((n, d), dtype)
-    assert block_rows(X(10**6, 16), None) == 2**22 // (16 * 8)
-    assert block_rows(X(10**6, 256, jnp.float32), None) == 2**22 // (256 * 4)
-    assert block_rows(X(10**6, 16, jnp.float32), None) == 10**6
-    assert block_rows(X(10**4, 16), None) == 10**4
+    assert block_rows(X(10**6, 16), None) == 10**6
+    assert block_rows(X(10**6, 16, jnp.float32), None, 1, float) == 2**18 // (16 * 8)
     assert block_rows(X(10**5, 16), None, 2) == 2**18 // (16 * 8)
-    assert block_rows(X(10**5, 256, jnp.float32), None, 2) == 256
+    assert block_rows(X(10**5, 1024, jnp.float32), None, 2) == 64
+    assert block_rows(X(10**5, 1024, jnp.float32), None, 2, several=True) == 10**5
+    assert block_rows(X(10**5, 10_000), None, 2) == 10**5
     assert block_rows(X(10**3, 16), None, 2) == 10**3
     assert block_rows(X(10**6, 1000), (1, 1000), 2) == 500
     assert block_rows(X(10**6, 5), (3, 5), 2) == 256
@@ -301,6 +318,8 @@ def test_an_accelerator_gets_large_blocks(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     X = jax.ShapeDtypeStruct((10**6, 20), float)
     assert block_rows(X, (1, 20)) == block_rows(X, None) == 10**6
+    narrow = jax.ShapeDtypeStruct((10**8, 20), jnp.bfloat16)
+    assert block_rows(narrow, None, dtype=jnp.float32) == 2**26 // 20
 
 
 # Bad input -----------------------------------------------------------------------------------------------------

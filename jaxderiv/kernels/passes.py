@@ -9,15 +9,18 @@ with weights s of the observations (all one if they are not given). $z_i = x_i^\
 (d,), or it is a vector of K logits, and w of shape (d, K). With an intercept, w has one row more, the last one, which
 is not penalised. The same code serves every such loss, in float32 and in float64.
 
-What it costs. The gradient is two products with X. Of an X larger than the cache they are taken block by block of its
-rows: XLA copies each block, but both products find the copy in the cache. The Hessian always needs blocks: its scaled
-copy of X is one block of rows, where the readable formula writes n by d numbers to memory; value and gradient come with
-it. Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The residuals
-of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there. In single precision a
-weighted sum of the short rows of a large X is faster than blocks, and more accurate. The scaled copy is written
-transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many columns only the
-blocks on and below the diagonal of the Hessian are computed; the others are their transposes. Cores share products
-badly that are as small as a block's; as a device each they take blocks of their own, up to twice as fast.
+What it costs. The gradient is two products with X, which read it twice. The Hessian needs blocks of rows: its scaled
+copy of X is one block, where the readable formula writes n by d numbers to memory; value and gradient come with it.
+Forms and sizes of blocks were chosen by measurement, on a CPU (``experiments/derivative_cost.py``). The residuals
+of numbers z stand on the left of X, as $r^\top X$: $X^\top r$ is many times slower there, and a weighted sum of the
+rows of a large X, where these are not long, up to 1.7 times faster, and in single precision more accurate. The scaled
+copy is written transposed, so that the Hessian's product runs along rows of both factors, at twice the rate. For many
+columns only the blocks on and below the diagonal of the Hessian are computed; the others are their transposes. Cores
+share products badly that are as small as a block's; as a device each they take blocks of their own, up to twice as
+fast, and where both products of the gradient find a block in the core's cache X is read from memory once.
+
+X may be kept in a lower precision than w has, which then is that of the arithmetic: a block at a time is converted.
+(XLA has no arithmetic in bfloat16 on a CPU, and there makes a float32 copy of all of a bfloat16 X first.)
 
 Call the methods under `jax.jit`, which is left to the caller so that they become one program with what is around them.
 Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray`` does: make JAX arrays of them once.
@@ -40,12 +43,11 @@ _NARROW = 64  # columns, from which on a product of matrices is shared by the co
 _SCALED = 2**14  # entries of the scaled copies of a block: well within the first levels of a core's cache
 _SCALED_SHARED = 2**18  # where the cores share it: the more work, the less they wait for one another
 _FEWEST = 256  # rows of a block, that its product outweighs the addition of the result to that of earlier blocks
-_BEYOND_CACHE = 3 * 2**23  # bytes of X, from which on it would be read from memory twice
-_IN_CACHE = 2**22  # bytes of a block, which the second product finds in the cache that cores share
-_OF_A_CORE = 2**18  # in the cache of one
+_OF_A_CORE = 2**18  # bytes of a block, which both products of the gradient find in the cache of one core
+_FEWEST_OF_A_CORE, _FEWEST_OF_SEVERAL = 16, 128  # rows that it holds, if it is worth it; the latter for several logits
 _WORTH_SHARING = 2**23  # bytes of X, from which on blocks pay where each core takes its own
-_SHORT = range(512)  # bytes of a row: in single precision blocks do not pay for these
-_SUMMED = range(96, 512)  # of these: where a weighted sum of the rows is faster than XLA's product
+_LARGE = 2**23  # bytes of X, from which on a weighted sum of its rows is faster than XLA's product
+_SUMMED = {8: range(2049), 4: range(80, 2049)}  # bytes of a row where it is, by those of a number
 _ELSEWHERE = 2**26  # entries of a block on an accelerator, where a loop costs more than a large array
 _PANEL = 256  # columns of a matrix for each panel that it is computed in
 _PANEL_OF_A_CORE = 64
@@ -131,7 +133,7 @@ class Kernel(NamedTuple):
 
         Args:
             w: (d,), or (d + 1,) with an intercept; (d, K) or (d + 1, K) for K logits. `along` likewise, for "hvp".
-            X: (n, d); y: (n,), or (n, K); weights: (n,), not negative.
+            X: (n, d), perhaps in a lower precision than w; y: (n,), or (n, K); weights: (n,), not negative.
             want: which parts.
             rows: of a block; by default chosen by size, for a CPU.
             over: devices among which the rows of X, y and weights are split, in equal numbers. What a pass yields is
@@ -148,7 +150,9 @@ class Kernel(NamedTuple):
         panel = _PANEL if devices == 1 else _PANEL_OF_A_CORE
         direction = along if along is not None else jnp.zeros_like(w)
 
-        def one(w: jax.Array, direction: jax.Array, X: jax.Array, y: jax.Array, *s: jax.Array) -> dict[str, Any]:
+        def one(w: jax.Array, direction: jax.Array, *block: jax.Array) -> dict[str, Any]:
+            X, y, *s = (_converted(a, w.dtype) for a in block)
+
             # A column of ones would be a copy of X.
             def logits(u: jax.Array) -> jax.Array:
                 return X @ u[:d] + u[d:] if intercept else X @ u
@@ -175,15 +179,15 @@ class Kernel(NamedTuple):
         def summed(w: jax.Array, direction: jax.Array, *arrays: jax.Array) -> dict[str, Any]:
             X = arrays[0]
             # The value alone reads X once.
-            whole = set(want) == {"value"}
-            block = rows or (max(len(X), 1) if whole else block_rows(X, sizes, devices))
+            whole = set(want) == {"value"} and X.dtype == w.dtype
+            block = rows or (max(len(X), 1) if whole else block_rows(X, sizes, devices, w.dtype, self.several))
             return _over_blocks(partial(one, w, direction), block, arrays)
 
         arrays = (X, y) if weights is None else (X, y, weights)
         total = (summed if over is None else _over_devices(summed, over, len(arrays)))(w, direction, *arrays)
         if sizes is not None:
             total["hessian"] = self.curvature.assembled(_whole(total["hessian"], *sizes, panel), w.shape)
-        mass = 1 if not self.mean else n if weights is None else jnp.sum(weights)
+        mass = 1 if not self.mean else n if weights is None else jnp.sum(weights, dtype=w.dtype)
         penalised = jnp.ones_like(w).at[d:].set(0)
         penalty = {
             "value": lambda: lam / 2 * jnp.sum(penalised * w * w),
@@ -194,28 +198,41 @@ class Kernel(NamedTuple):
         return Parts(**{name: part / mass + penalty[name]() for name, part in total.items()})
 
 
-def block_rows(X: jax.Array, sizes: tuple[int, int] | None, devices: int = 1) -> int:
+def block_rows(
+    X: jax.Array, sizes: tuple[int, int] | None, devices: int = 1, dtype: Any = None, several: bool = False
+) -> int:
     """The rows of a block by default.
 
     Args:
         X: (n, d), what one device has of it.
         sizes: (c, k) of the Hessian's products, if it is wanted: c scaled copies of k columns. On a CPU a block has so
-            many rows that these have 2**14 numbers, 2**18 for k >= 64, but at least 256 or k / 2. Without a Hessian a
-            block has 4 MiB of an X that the cache does not hold, if that is faster there, else all rows.
+            many rows that these have 2**14 numbers, 2**18 for k >= 64, but at least 256 or k / 2. Without a Hessian all
+            rows are one block.
         devices: of several on a CPU each has one core, for which small blocks do: 256 rows, or k / 2; without a Hessian
-            256 KiB.
+            256 KiB, if that is 16 rows at least, or 128 for several logits.
+        dtype: of w. If X has another a block is converted to it, and has 256 KiB then without a Hessian.
+        several: whether an observation has several logits.
     """
+    n, d = X.shape
+    itemsize = jnp.dtype(X.dtype if dtype is None else dtype).itemsize
+    converts = itemsize != X.dtype.itemsize
     if jax.default_backend() != "cpu":
-        rows = len(X) if sizes is None else _ELSEWHERE // max(X.shape[1], sizes[1], 1)
+        rows = n if sizes is None and not converts else _ELSEWHERE // max(d, sizes[1] if sizes else 1, 1)
     elif sizes is None:
-        size = _IN_CACHE if devices == 1 else _OF_A_CORE
-        blocks = _from_memory(X) and not _short(X) if devices == 1 else len(X) * _row(X) * devices >= _WORTH_SHARING
-        rows = max(size // _row(X), _FEWEST) if blocks else len(X)
+        rows = _OF_A_CORE // max(d * itemsize, 1)
+        shared = devices > 1 and n * _row(X) * devices >= _WORTH_SHARING
+        if not converts and not (shared and rows >= (_FEWEST_OF_SEVERAL if several else _FEWEST_OF_A_CORE)):
+            rows = n
     else:
         c, k = sizes
         scaled = 0 if devices > 1 else _SCALED if k < _NARROW else _SCALED_SHARED
         rows = max(_FEWEST, k // 2, scaled // max(c * k, 1))
-    return max(min(len(X), rows), 1)
+    return max(min(n, rows), 1)
+
+
+def _converted(block: jax.Array, dtype: Any) -> jax.Array:
+    # Without the barrier all of X is converted before the first block is.
+    return block if block.dtype == dtype else jax.lax.optimization_barrier(block).astype(dtype)
 
 
 def _row(X: jax.Array) -> int:
@@ -223,22 +240,19 @@ def _row(X: jax.Array) -> int:
     return X.shape[1] * X.dtype.itemsize
 
 
-def _from_memory(X: jax.Array) -> bool:
-    return len(X) * _row(X) >= _BEYOND_CACHE and jax.default_backend() == "cpu"
-
-
-def _short(X: jax.Array) -> bool:
-    return X.dtype.itemsize < 8 and _row(X) in _SHORT
-
-
 def _onto_columns(R: jax.Array, X: jax.Array) -> jax.Array:
     """$X^\\top R$, in a form that is fast on a CPU."""
     if R.ndim == 2:
         return X.T @ R
-    if _from_memory(X) and _short(X) and _row(X) in _SUMMED:
+    if _is_summed(X):
         # Without the barrier residuals may be computed anew for each column.
         return jnp.sum(jax.lax.optimization_barrier(R)[:, None] * X, axis=0)
     return R @ X
+
+
+def _is_summed(X: jax.Array) -> bool:
+    large = len(X) * _row(X) >= _LARGE and jax.default_backend() == "cpu"
+    return large and _row(X) in _SUMMED.get(X.dtype.itemsize, ())
 
 
 def _products(C: jax.Array, F: jax.Array, panel: int) -> Symmetric:
