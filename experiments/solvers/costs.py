@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 # The machine of the cost model, per second: two cores, as measured. Only ratios matter.
 FLOPS = 3e11  # operations of a Hessian's product, in single precision
-ENTRIES = 1.6e8  # of X, in a sample's copy
+ENTRIES = 4e8  # of X, in a sample's copy
 SCALED = 5e8  # of the scaled copies of X in a Hessian, one for each pair of classes, and small products
 BYTES = 3.2e10  # read
 LOGITS = 1.3e8  # of which a pass takes exponentials
@@ -23,8 +23,8 @@ NEWTON_STEP = 1e-4  # and of Newton's method
 BEGUN = 5e-4  # to begin on a sample
 
 BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
-NEWTON = 5  # steps of Newton's method for a loss that is not quadratic
-NEARBY = 2  # of them, from the minimum of a smaller sample
+NEWTON = 6  # Hessians in Newton's method, for a loss that is not quadratic
+NEARBY = 3  # of them, from the minimum of a smaller sample
 FOR_METRIC = 16  # rows for each column, of which the metric is made that classes share
 SAVED = 10  # passes that it saves, about: where it costs more it is not made
 CHANGE = 0.03  # of the curvature between where Newton's method ends and the minimum
@@ -154,7 +154,7 @@ class Costs(NamedTuple):
 
     def with_hessians(self, tolerance: float, told: Told | None = None) -> list[Choice]:
         """Of n, n/2, n/4 ... rows, the cheapest first."""
-        steps = 1 if self.quadratic else NEWTON
+        steps = 2 if self.quadratic else NEWTON
         first, even = (told.rows, told.even) if told else (0, 1.0)
 
         def of(m: int) -> Choice:
