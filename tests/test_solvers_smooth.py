@@ -386,6 +386,25 @@ def test_least_squares_of_few_columns_take_one_step(weighted):
     assert np.allclose(found.params, np.linalg.solve(H, Z.T @ (weights * y) / weights.sum()), rtol=1e-8)
 
 
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_start_that_is_too_long_is_shortened_to_where_the_loss_is_least(part):
+    w, loss = np.array([3.0, -1.0]), lambda t: (t - part) ** 2 * (t + 2)
+    point = lambda t: smooth._Here(t * w, loss(t), jax.grad(loss)(t) * w / (w @ w), None)
+    assert smooth._shrunk(point(0.0), point(1.0)) == pytest.approx(part)
+    uphill = smooth._Here(w, 1.0, -w, None)
+    assert smooth._shrunk(point(0.0), uphill) == 1.0, "there is nothing between"
+
+
+def test_few_of_one_class_in_the_sample_are_no_start_to_come_back_from():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 60))
+    z = X @ rng.normal(size=60)
+    y = (rng.random(20_000) < 1 / (1 + np.exp(-2 * z / z.std() + 6.2))).astype(float)
+    found = solve("logistic", X, y, 1 / 20_000, intercept=True)
+    assert found.stopped == "converged"
+    assert found.passes < 40
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_conjugate_gradients_end_at_the_minimum(weighted):
     rng = np.random.default_rng(0)

@@ -48,6 +48,7 @@ from jaxderiv.kernels.passes import Kernel
 SINGLE = 1e7  # operations of a Hessian, from which on single precision saves more time than its copy of X takes
 HANDOVER = 0.03  # relative gradient norm at which Newton's method on a sample ends
 FOR_CENTRE = 1000  # rows, at least, that tell the mean of all
+TOO_LONG = 0.6  # part of the way to the sample's minimum at which that of all rows seems to be
 TRIED = 40  # passes of L-BFGS on the first sample, at most
 EARLY = 0.1  # relative gradient norm from which on the curvature of classes tells
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
@@ -154,6 +155,9 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
     bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
     if near is not None or start.any():
         there, passes = problem.evaluated(near.w if near else start), passes + 1
+        part = _shrunk(here, there)
+        if part < TOO_LONG:
+            there, passes = problem.evaluated(part * np.asarray(there.w)), passes + 1
         # A sample may have no minimum where all the rows have one.
         if float(there.value) < float(here.value):
             here, pairs = there, near.pairs if near else pairs
@@ -351,6 +355,19 @@ def _evenness(w, X, y, s, *, loss, intercept):
     shares = C * (traces if s is None else s * traces)[None]
     squares = jnp.sum(shares**2, axis=1)
     return jnp.min(jnp.where(squares > 0, jnp.sum(shares, axis=1) ** 2 / squares, 1.0)) / len(X)
+
+
+def _shrunk(origin: _Here, there: _Here) -> float:
+    """The minimum between 0 and w, of the cubic that has the values and slopes of both ends.
+
+    Samples with few of one class are fitted by a w that is too long (Sur and Candès, *A modern maximum-likelihood
+    theory*, 2019).
+    """
+    begun, ended = (float(np.vdot(point.gradient, there.w)) for point in (origin, there))
+    mean = begun + ended + 3 * (float(origin.value) - float(there.value))
+    root = math.sqrt(max(mean**2 - begun * ended, 0.0))
+    bent = ended - begun + 2 * root
+    return 1 - (ended + root - mean) / bent if begun < 0 < ended and math.isfinite(bent) else 1.0
 
 
 def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
