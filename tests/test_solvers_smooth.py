@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments.peers import smooth as peers
-from experiments.solvers import arrays, costs, smooth
+from experiments.solvers import arrays, costs, descent, problem, smooth
 from experiments.solvers.arrays import on_device
 from experiments.solvers.smooth import solve
 from jaxderiv.catalogue.classification import logistic, softmax
@@ -115,7 +115,7 @@ def test_it_begins_on_a_small_sample_where_that_pays(monkeypatch):
 
 def test_a_sample_that_leads_away_is_not_followed(monkeypatch):
     X, y = data("logistic", 1000, 5)
-    away = smooth._Near(jnp.full(5, 1e3), smooth._no_pairs((5,)), costs.Told(3, 0.5, 200, 1.0))
+    away = smooth._Near(jnp.full(5, 1e3), descent.no_pairs((5,)), costs.Told(3, 0.5, 200, 1.0))
     monkeypatch.setattr(costs, "WORTH", 0.0)
     monkeypatch.setattr(costs, "LEAST", 200)
     monkeypatch.setattr(smooth, "_on_first_sample", lambda *args: away)
@@ -202,7 +202,7 @@ def test_where_nothing_is_known_l_bfgs_is_tried_first():
 def test_rows_count_as_much_as_their_curvature():
     X, y = data("logistic", 500, 3)
     how = {"loss": smooth._kernel("logistic", 1.345), "intercept": False}
-    even = lambda w, X, s=None: float(smooth._evenness(w, jnp.asarray(X), jnp.asarray(y), s, **how))
+    even = lambda w, X, s=None: float(problem.evenness(w, jnp.asarray(X), jnp.asarray(y), s, **how))
     w, signs = np.zeros(3), np.where(X > 0, 1.0, -1.0)
     assert even(w, signs) == pytest.approx(1.0)
     assert even(w, signs, jnp.append(jnp.ones(250), jnp.zeros(250))) == pytest.approx(0.5)
@@ -389,10 +389,10 @@ def test_least_squares_of_few_columns_take_one_step(weighted):
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_a_start_that_is_too_long_is_shortened_to_where_the_loss_is_least(part):
     w, loss = np.array([3.0, -1.0]), lambda t: (t - part) ** 2 * (t + 2)
-    point = lambda t: smooth._Here(t * w, loss(t), jax.grad(loss)(t) * w / (w @ w), None)
-    assert smooth._shrunk(point(0.0), point(1.0)) == pytest.approx(part)
-    uphill = smooth._Here(w, 1.0, -w, None)
-    assert smooth._shrunk(point(0.0), uphill) == 1.0, "there is nothing between"
+    point = lambda t: descent.Here(t * w, loss(t), jax.grad(loss)(t) * w / (w @ w), None)
+    assert descent.shrunk(point(0.0), point(1.0)) == pytest.approx(part)
+    uphill = descent.Here(w, 1.0, -w, None)
+    assert descent.shrunk(point(0.0), uphill) == 1.0, "there is nothing between"
 
 
 def test_few_of_one_class_in_the_sample_are_no_start_to_come_back_from():
