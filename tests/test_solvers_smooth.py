@@ -1,5 +1,6 @@
 """The solver of smooth models: its certificate is true, whichever sample is taken, and bad data are named."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -403,6 +404,30 @@ def test_few_of_one_class_in_the_sample_are_no_start_to_come_back_from():
     found = solve("logistic", X, y, 1 / 20_000, intercept=True)
     assert found.stopped == "converged"
     assert found.passes < 40
+
+
+def test_where_nothing_curves_the_first_step_is_not_endless():
+    # All residuals are beyond delta: the slope is constant, and the penalty alone curves the loss.
+    X, y = np.array([[10.0, 9.0], [11.0, 9.5], [10.5, 8.0]]), np.array([100.0, 300.0, 200.0])
+    found = solve("huber", X, y, 1e-4, intercept=True)
+    assert found.stopped == "converged"
+    assert peers.certificate(found.params, peers.Data(X, y, 1e-4, True, "huber")) < 2e-10
+
+
+def test_what_little_is_left_is_not_asked_for_one_pass_at_a_time(monkeypatch):
+    data_of = smooth.checked("logistic", *data("logistic", 200, 3), None, 0.1, 1.0, 0.1, 9)
+    given = problem.Problem(data_of, np.float64(0.1), smooth._kernel("logistic", 1.0), False, False, None)
+    here, asked = given.evaluated(np.zeros(3)), []
+
+    def stuck(self, here, pairs, factor, bound, limit):
+        asked.append(limit)
+        return here._replace(gradient=half), pairs, limit, len(asked) > 5
+
+    half = here.gradient / 2
+    monkeypatch.setattr(problem.Problem, "quasi_newton", stuck)
+    choices = (costs.Choice(0, 4.0, 1.0),)
+    smooth._alone(given, here, None, None, 0.499 * descent.norm(here), 99, costs.Costs(200, 3, 3, 1, False), choices, 0)
+    assert asked == [4, 1, 2, 4, 8, 16]
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -52,7 +52,9 @@ def newest(pairs):
 def descent(evaluate, direction, remember, memory, here, bound, limit, rounding):
     """Steps along a direction, halved until the loss decreases enough; each turn evaluates once.
 
-    Where the loss cannot resolve a decrease any more, the slope along the step tells (Hager and Zhang, 2005).
+    A loss that is not negative allows no quadratic along the direction whose minimum is below 0: where that begins,
+    whose curvature is not to be trusted. Where the loss cannot resolve a decrease any more, the slope along the step
+    tells (Hager and Zhang, 2005).
     """
 
     def going(state):
@@ -70,11 +72,15 @@ def descent(evaluate, direction, remember, memory, here, bound, limit, rounding)
 
         def step():
             known = remember(memory, length * along, there.gradient - here.gradient)
-            return there, known, direction(there, known), jnp.ones(()), turns + 1
+            return there, known, bounded(there, direction(there, known)), jnp.ones(()), turns + 1
 
         return jax.lax.cond(lower | level, step, lambda: (here, memory, along, length / 2, turns + 1))
 
-    begun = (here, memory, direction(here, memory), jnp.ones(()), jnp.zeros((), int))
+    def bounded(here, along):
+        most, slope = 2 * here.value, jnp.abs(jnp.vdot(here.gradient, along))
+        return along * jnp.where((most > 0) & (slope > most), most / slope, 1.0)
+
+    begun = (here, memory, bounded(here, direction(here, memory)), jnp.ones(()), jnp.zeros((), int))
     here, memory, _, length, turns = jax.lax.while_loop(going, turn, begun)
     return here, memory, turns, length
 

@@ -253,7 +253,8 @@ def _on_first_sample(problem, rows, metric, shape, seed) -> _Near:
 def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
     """L-BFGS, as long as it is expected to end before the next best choice would."""
     possible = [choice.rows for choice in choices if choice.rows]
-    begun, passes, budget = norm(here), 0, choices[0].passes
+    begun = before = norm(here)
+    passes, budget = 0, choices[0].passes
     while True:
         most = math.ceil(min(limit - passes, budget))
         factor = problem.metric(here.w, costs.metric, seed) if costs.metric else None
@@ -261,7 +262,9 @@ def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
         passes, reached = passes + taken, norm(here)
         if short or passes >= limit or not reached > bound:
             return here, pairs, passes, short, choices
-        budget = passes_left(passes, reached / begun, bound / reached)
+        # A step that is too long is shortened many times before it is given up.
+        budget = max(passes_left(passes, reached / begun, bound / reached), 2 * taken * (reached >= before))
+        before = reached
         # From here Newton's method has a shorter way, too.
         told = Told(passes, reached / begun, near.told.rows if near else 0, near.told.even if near else 1.0)
         others = [c for c in costs.with_hessians(max(bound / reached, 1e-16), told) if c.rows in possible]
