@@ -1,6 +1,5 @@
 """The solver of smooth models: its certificate is true, whichever sample is taken, and bad data are named."""
 
-import itertools
 import os
 import subprocess
 import sys
