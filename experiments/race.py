@@ -4,10 +4,10 @@ the solvers that others use, and they reach every certificate on every data set,
 The certificate is a gradient norm in parts of that at 0, or for sparse models a duality gap in parts of the value at 0,
 computed in NumPy; of a path or of many fits it is the worst. For each peer the loosest tolerance in steps of ten is
 sought with which its certificate holds, until the search has taken `patience` seconds and thirty times our time, or two
-tolerances in a row are without gain. Then all are timed in turn, round by round, from arrays of NumPy, so that what a
-solver copies is within the clock; "on the device" is our solver with X copied before. Compilation is the first call
-less the median of the others, and stands apart; memory that our copies of X use again is new in the first call, too.
-Times are reported and not claimed: they are this machine's.
+tolerances in a row are without gain. Then all are timed in turn, round by round and in another order in each, from
+arrays of NumPy, so that what a solver copies is within the clock; "on the device" is our solver with X copied before.
+Compilation is the first call less the median of the others, and stands apart; memory that our copies of X use again is
+new in the first call, too. Times are reported and not claimed: they are this machine's.
 """
 
 # First, so that Ctrl-C is answered while JAX is imported.
@@ -37,7 +37,7 @@ FIGURES = ()
 LEDGER = ()
 TARGETS = (1e-6, 1e-10)
 NEVER = np.inf  # seconds of one that did not get there
-PAUSE = 0.1  # seconds before a run: the threads of BLAS wait busily for their next call, in the time of another solver
+PAUSE = 0.25  # seconds before a run: threads of BLAS and OpenMP wait busily for a next call, in another solver's time
 DEAF = ("__del__", "_xla_gc_callback")  # functions from which Python lets no error out
 SEARCH = 30  # times our time, at least, for the search: who does not get there in it is several times slower
 
@@ -166,11 +166,14 @@ def contest(name: str, kind: ModuleType, data: Any, config: Config, report: scri
         report(j + 1, len(fits))
     seconds = np.full((len(fits), len(TARGETS), config.rounds), NEVER)
     reached = np.full(seconds.shape[:2], np.inf)
+    timed = list(runs)
     for k in range(config.rounds):
-        for at, run in runs.items():
+        # What comes after a solver finds caches, memory and threads as that has left them.
+        for i in np.random.default_rng([config.seed, k]).permutation(len(timed)):
+            at = timed[i]
             time.sleep(PAUSE)
             begun = time.perf_counter()
-            solution = run()
+            solution = runs[at]()
             seconds[*at, k] = time.perf_counter() - begun
             reached[at] = judged(solution)
     median = np.median(seconds, axis=2)

@@ -286,6 +286,14 @@ def test_data_in_a_lower_precision_are_taken_as_they_are(kept):
         assert jnp.allclose(part, exact, rtol=1e-14, atol=0)
 
 
+def test_integers_are_data_and_weights_in_a_low_precision_are_summed_in_that_of_the_arithmetic():
+    X, y = jnp.arange(12, dtype=jnp.int8).reshape(4, 3), jnp.array([0, 1, 1, 0])
+    weights, w = jnp.array([256.0, 1.0, 1.0, 1.0], jnp.bfloat16), jnp.ones(3) / 10
+    found = kernel(logistic).passes(w, X, y, 0.1, weights=weights)
+    wanted = kernel(logistic).passes(w, *(a.astype(float) for a in (X, y)), 0.1, weights=weights.astype(float))
+    assert all(jnp.allclose(part, exact, rtol=1e-14) for part, exact in zip(found[:3], wanted[:3], strict=True))
+
+
 @pytest.mark.parametrize("want", [("value",), ("value", "gradient"), ("hessian",)])
 def test_data_in_a_lower_precision_are_not_copied_whole(want):
     n, d = 200_000, 50

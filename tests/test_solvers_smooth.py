@@ -480,9 +480,17 @@ def test_fewer_rows_than_columns_are_rotated_into_their_span(model, intercept, w
     assert found[True].method.endswith(", in the span of the rows")
 
 
+def test_rows_of_zeros_have_a_span_too(monkeypatch):
+    monkeypatch.setattr(costs.Costs, "in_row_space", lambda *_: True)
+    found = solve("logistic", np.zeros((10, 50)), np.arange(10) % 3 == 0.0, 0.1, intercept=True)
+    assert found.stopped == "converged"
+    assert np.allclose(found.params, [0.0] * 50 + [np.log(0.4 / 0.6)])
+
+
 def test_the_span_of_the_rows_is_for_few_of_them_and_many_passes():
     few, more = (costs.Costs(n, 5000, 5000, 1, False) for n in (100, 6000))
     assert few.in_row_space(1e-10)
+    assert few.in_row_space(0.0)
     assert not more.in_row_space(1e-10)
     X, y = np.random.default_rng(0).normal(size=(100, 5000)), np.arange(100) % 2
     assert solve("logistic", X, y, 1e-2).rotated

@@ -118,6 +118,7 @@ class Costs(NamedTuple):
 
     def in_row_space(self, tolerance: float) -> bool:
         """Whether it pays to rotate X into the span of its rows before."""
+        tolerance = max(tolerance, 1e-16)
         rotated = self.n**2 * (self.d / DOUBLE_FLOPS + self.n / 3 / FACTORED) + 3 * self.once
         return self.n < self.d and rotated + self.of_rows.untold(tolerance) < self.untold(tolerance)
 

@@ -211,8 +211,9 @@ def _in_row_space(problem, costs, tolerance, limit, seed, report) -> Solution:
     try:
         L = np.linalg.cholesky(gram_of_rows)
     except np.linalg.LinAlgError:
-        # Rows that determine one another.
-        L = np.linalg.cholesky(gram_of_rows + ROUNDING * np.trace(gram_of_rows) * np.eye(len(X)))
+        # Rows that determine one another, or are 0.
+        least = max(ROUNDING * float(np.trace(gram_of_rows)), np.finfo(float).tiny)
+        L = np.linalg.cholesky(gram_of_rows + least * np.eye(len(X)))
     fewer = costs.of_rows
     report(f"rotated into the span of the rows: {fewer.D} parameters for {costs.D}")
     data = placed(L, y, s)

@@ -86,7 +86,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def at_once(tasks: Iterable[Callable[[], object]]) -> None:
-    """Each on a thread of its own, and one alone on this one."""
+    """The first on this thread, each of the others on one of its own."""
     first, *others = tasks
     begun = [_pool().submit(task) for task in others]
     first()

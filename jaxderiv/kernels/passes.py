@@ -19,8 +19,9 @@ columns only the blocks on and below the diagonal of the Hessian are computed; t
 share products badly that are as small as a block's; as a device each they take blocks of their own, up to twice as
 fast, and where both products of the gradient find a block in the core's cache X is read from memory once.
 
-X may be kept in a lower precision than w has, which then is that of the arithmetic: a block at a time is converted.
-(XLA has no arithmetic in bfloat16 on a CPU, and there makes a float32 copy of all of a bfloat16 X first.)
+X may be kept in a lower precision than w has, or as integers: a block at a time is converted to the type of the
+arithmetic, that of w. (XLA has no arithmetic in bfloat16 on a CPU, and there makes a float32 copy of all of a bfloat16
+X first.)
 
 Call the methods under `jax.jit`, which is left to the caller so that they become one program with what is around them.
 Arrays of NumPy work as well, but JAX copies them at each call, as ``jnp.asarray`` does: make JAX arrays of them once.
@@ -144,14 +145,17 @@ class Kernel(NamedTuple):
                 split equally.
         """
         _fitting(w, X, y, weights, along, intercept, want, rows, self.several, over)
+        w, X, y = (jnp.asarray(a) for a in (w, X, y))
         n, d = X.shape
+        with jax.numpy_dtype_promotion("standard"):
+            arithmetic = jnp.promote_types(w.dtype, X.dtype)
         sizes = self.curvature.sizes(w.shape) if "hessian" in want else None
         devices = 1 if over is None else over.size
         panel = _PANEL if devices == 1 else _PANEL_OF_A_CORE
         direction = along if along is not None else jnp.zeros_like(w)
 
         def one(w: jax.Array, direction: jax.Array, *block: jax.Array) -> dict[str, Any]:
-            X, y, *s = (_converted(a, w.dtype) for a in block)
+            X, y, *s = (_converted(a, arithmetic) for a in block)
 
             # A column of ones would be a copy of X.
             def logits(u: jax.Array) -> jax.Array:
@@ -179,15 +183,15 @@ class Kernel(NamedTuple):
         def summed(w: jax.Array, direction: jax.Array, *arrays: jax.Array) -> dict[str, Any]:
             X = arrays[0]
             # The value alone reads X once.
-            whole = set(want) == {"value"} and X.dtype == w.dtype
-            block = rows or (max(len(X), 1) if whole else block_rows(X, sizes, devices, w.dtype, self.several))
+            whole = set(want) == {"value"} and X.dtype == arithmetic
+            block = rows or (max(len(X), 1) if whole else block_rows(X, sizes, devices, arithmetic, self.several))
             return _over_blocks(partial(one, w, direction), block, arrays)
 
         arrays = (X, y) if weights is None else (X, y, weights)
         total = (summed if over is None else _over_devices(summed, over, len(arrays)))(w, direction, *arrays)
         if sizes is not None:
             total["hessian"] = self.curvature.assembled(_whole(total["hessian"], *sizes, panel), w.shape)
-        mass = 1 if not self.mean else n if weights is None else jnp.sum(weights, dtype=w.dtype)
+        mass = 1 if not self.mean else n if weights is None else jnp.sum(weights, dtype=arithmetic)
         penalised = jnp.ones_like(w).at[d:].set(0)
         penalty = {
             "value": lambda: lam / 2 * jnp.sum(penalised * w * w),
@@ -210,16 +214,16 @@ def block_rows(
             rows are one block.
         devices: of several on a CPU each has one core, for which small blocks do: 256 rows, or k / 2; without a Hessian
             256 KiB, if that is 16 rows at least, or 128 for several logits.
-        dtype: of w. If X has another a block is converted to it, and has 256 KiB then without a Hessian.
+        dtype: of the arithmetic. If X has another a block is converted, and has 256 KiB then without a Hessian.
         several: whether an observation has several logits.
     """
     n, d = X.shape
-    itemsize = jnp.dtype(X.dtype if dtype is None else dtype).itemsize
-    converts = itemsize != X.dtype.itemsize
+    arithmetic = X.dtype if dtype is None else jnp.dtype(dtype)
+    converts = arithmetic != X.dtype
     if jax.default_backend() != "cpu":
         rows = n if sizes is None and not converts else _ELSEWHERE // max(d, sizes[1] if sizes else 1, 1)
     elif sizes is None:
-        rows = _OF_A_CORE // max(d * itemsize, 1)
+        rows = _OF_A_CORE // max(d * arithmetic.itemsize, 1)
         shared = devices > 1 and n * _row(X) * devices >= _WORTH_SHARING
         if not converts and not (shared and rows >= (_FEWEST_OF_SEVERAL if several else _FEWEST_OF_A_CORE)):
             rows = n
