@@ -4,9 +4,9 @@ the solvers that others use, and they reach every certificate on every data set,
 The certificate is a gradient norm in parts of that at 0, or for sparse models a duality gap in parts of the value at 0,
 computed in NumPy; of a path or of many fits it is the worst. For each peer the loosest tolerance in steps of ten is
 sought with which its certificate holds, until the search has taken `patience` seconds and thirty times our time, or two
-tolerances in a row are without gain. Then all are timed in turn, round by round and in another order in each, from
-arrays of NumPy, so that what a solver copies is within the clock; "on the device" is our solver with X copied before.
-Compilation is the first call less the median of the others, and stands apart; memory that our copies of X use again is
+tolerances in a row are without gain. Then all are timed in turn, round by round and in another order in each, after an
+untimed run of their own that makes caches, memory and threads theirs; from arrays of NumPy, so that what a solver
+copies is within the clock. "On the device" is our solver with X copied before. Compilation is the first call less the median of the others, and stands apart; memory that our copies of X use again is
 new in the first call, too. Times are reported and not claimed: they are this machine's.
 """
 
@@ -37,7 +37,7 @@ FIGURES = ()
 LEDGER = ()
 TARGETS = (1e-6, 1e-10)
 NEVER = np.inf  # seconds of one that did not get there
-PAUSE = 0.25  # seconds before a run: threads of BLAS and OpenMP wait busily for a next call, in another solver's time
+PAUSE = 0.1  # seconds before a run: threads of BLAS and OpenMP wait busily for a next call, in another solver's time
 DEAF = ("__del__", "_xla_gc_callback")  # functions from which Python lets no error out
 SEARCH = 30  # times our time, at least, for the search: who does not get there in it is several times slower
 
@@ -168,10 +168,10 @@ def contest(name: str, kind: ModuleType, data: Any, config: Config, report: scri
     reached = np.full(seconds.shape[:2], np.inf)
     timed = list(runs)
     for k in range(config.rounds):
-        # What comes after a solver finds caches, memory and threads as that has left them.
         for i in np.random.default_rng([config.seed, k]).permutation(len(timed)):
             at = timed[i]
             time.sleep(PAUSE)
+            runs[at]()
             begun = time.perf_counter()
             solution = runs[at]()
             seconds[*at, k] = time.perf_counter() - begun

@@ -34,7 +34,7 @@ COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
 MEMORY = 10  # pairs that L-BFGS remembers
 TRIAL = 0.3  # of the time of Newton's method, that L-BFGS is given where nothing is known
 FEWEST_TRIED = 5  # passes, that tell
-FEWEST_OF_QUADRATIC = 2  # conjugate gradients gain about the same factor by each
+FEWEST_OF_QUADRATIC = 3  # of conjugate gradients, which gain about the same factor by each
 TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
 
 
