@@ -6,8 +6,9 @@ computed in NumPy; of a path or of many fits it is the worst. For each peer the 
 sought with which its certificate holds, until the search has taken `patience` seconds and thirty times our time, or two
 tolerances in a row are without gain. Then all are timed in turn, round by round and in another order in each, after an
 untimed run of their own that makes caches, memory and threads theirs; from arrays of NumPy, so that what a solver
-copies is within the clock. "On the device" is our solver with X copied before. Compilation is the first call less the median of the others, and stands apart; memory that our copies of X use again is
-new in the first call, too. Times are reported and not claimed: they are this machine's.
+copies is within the clock. "On the device" is our solver with X copied before. Compilation is the first call less the
+median of the others, and stands apart; memory that our copies of X use again is new in the first call, too. Times are
+reported and not claimed: they are this machine's.
 """
 
 # First, so that Ctrl-C is answered while JAX is imported.
