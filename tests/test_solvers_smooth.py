@@ -459,16 +459,14 @@ def test_an_intercept_does_as_if_the_rows_had_mean_0():
     assert with_mean.passes <= centred.passes + 3
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("model", smooth.MODELS)
-def test_fewer_rows_than_columns_are_rotated_into_their_span(model, intercept, weighted, monkeypatch):
+@pytest.mark.parametrize(("model", "more"), [*((model, True) for model in smooth.MODELS), ("logistic", False)])
+def test_fewer_rows_than_columns_are_rotated_into_their_span(model, more, monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 300))
     X[1] = X[0]  # rows that determine one another
     y = {"softmax": np.eye(3)[rng.integers(3, size=30)], "poisson": rng.poisson(1.0, size=30) * 1.0,
          "logistic": rng.integers(2, size=30) * 1.0}.get(model, rng.normal(size=30))  # fmt: skip
-    how = {"lam": 0.1, "intercept": intercept, "weights": rng.random(30) if weighted else None}
+    how = {"lam": 0.1, "intercept": more, "weights": rng.random(30) if more else None}
     found = {}
     for rotated in (True, False):
         monkeypatch.setattr(costs.Costs, "in_row_space", lambda *_, rotated=rotated: rotated)

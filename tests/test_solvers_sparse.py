@@ -73,7 +73,7 @@ def test_columns_with_large_means_take_few_steps(shape, offset):
 @pytest.mark.parametrize(("parts", "d"), [(1, 7), (3, 7), (2, 1)])
 def test_shared_products_are_products(parts, d, monkeypatch):
     monkeypatch.setattr(threads, "_WORTH", 0)
-    monkeypatch.setattr(threads, "_threads", lambda: parts)
+    monkeypatch.setattr(threads, "threads", lambda: parts)
     rng = np.random.default_rng(0)
     for order in "CF":
         A, X = rng.standard_normal((3, 50)), np.asarray(rng.standard_normal((50, d)), order=order)
