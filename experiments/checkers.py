@@ -213,18 +213,13 @@ def without(results: Results) -> str:
 
 
 def table(results: Results) -> str:
-    """The results as Markdown, which a terminal shows aligned too."""
     head = ["checker", *SETTINGS[: results.caught.shape[1]]]
     counts = zip(results.mistakes * results.caught, results.forms * results.refused, results.seconds, strict=True)
     rows = [
         [name, *(f"{caught:.0f}; {refused:.0f}; {seconds:.2g}" for caught, refused, seconds in zip(*row, strict=True))]
         for name, row in zip(results.checkers, counts, strict=True)
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
-    )
+    return script.markdown(head, rows)
 
 
 def plot(results: Results) -> Figure:

@@ -378,7 +378,6 @@ def reading(results: Results) -> tuple[float, float]:
 
 
 def table(results: Results) -> str:
-    """The results as Markdown, which a terminal shows aligned too."""
     head = ["model, d", "n", "what", "floor ms", "kernel ms", "floor/kernel", *(f"{m} time" for m in METHODS[1:]),
             "kernel MB", *(f"{m} memory" for m in METHODS[1:NUMPY])]  # fmt: skip
     rows = [
@@ -390,11 +389,7 @@ def table(results: Results) -> str:
             case.scratch[:, KERNEL], case.larger[:, 1:], strict=True,
         )
     ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
-    )
+    return script.markdown(head, rows)
 
 
 def plot(results: Results) -> Figure:

@@ -20,7 +20,6 @@ from experiments import script  # isort: split
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -174,7 +173,7 @@ def compiled(form: Form, want: tuple[str, ...]) -> Callable[..., list[jax.Array]
 
     def called(*given):
         # Of the products a trace keeps what holds when it is made.
-        with jax.default_matmul_precision(form.products) if form.products else nullcontext():
+        with jax.default_matmul_precision(form.products):
             return program(*given)
 
     program = jax.jit(parts)
@@ -224,7 +223,7 @@ def run(config: Config, progress: script.Progress = script.no_progress) -> Resul
         columns["read"].append(timed(partial(jax.jit(partial(jnp.sum, dtype=form.arithmetic)), X), config.rounds))
         del X, y, given
         A = jnp.ones((config.square, config.square), form.arithmetic)
-        with jax.default_matmul_precision(form.products) if form.products else nullcontext():
+        with jax.default_matmul_precision(form.products):
             columns["square"].append(timed(partial(jax.jit(jnp.matmul), A, A), config.rounds))
         report(k + 1, len(used))
     fitted = [config.observations // 16, config.observations]
@@ -280,11 +279,7 @@ def table(results: Results) -> str:
             results.rounding, strict=True,
         )
     ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
-    )
+    return script.markdown(head, rows)
 
 
 def plot(results: Results) -> Figure:

@@ -50,6 +50,15 @@ def require(holds: Any, statement: str) -> None:
         raise ClaimFailed(f"not so: {statement}")
 
 
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown, which a terminal shows aligned too."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
+    )
+
+
 def no_progress(label: str) -> Report:
     """For a caller who wants no progress."""
     return lambda done, total, note="": None

@@ -397,10 +397,10 @@ def test_a_start_that_is_too_long_is_shortened_to_where_the_loss_is_least(part):
 
 def test_few_of_one_class_in_the_sample_are_no_start_to_come_back_from():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(20_000, 60))
-    z = X @ rng.normal(size=60)
-    y = (rng.random(20_000) < 1 / (1 + np.exp(-2 * z / z.std() + 6.2))).astype(float)
-    found = solve("logistic", X, y, 1 / 20_000, intercept=True)
+    X = rng.normal(size=(10_000, 40))
+    z = X @ rng.normal(size=40)
+    y = (rng.random(10_000) < 1 / (1 + np.exp(-2 * z / z.std() + 6.2))).astype(float)
+    found = solve("logistic", X, y, 1 / 10_000, intercept=True)
     assert found.stopped == "converged"
     assert found.passes < 40
 

@@ -155,7 +155,7 @@ class Costs(NamedTuple):
 
     def with_hessians(self, tolerance: float, told: Told | None = None) -> list[Choice]:
         """Of n, n/2, n/4 ... rows, the cheapest first."""
-        steps = 2 if self.quadratic else NEWTON
+        hessians = 2 if self.quadratic else NEWTON
         first, even = (told.rows, told.even) if told else (0, 1.0)
 
         def of(m: int) -> Choice:
@@ -166,8 +166,9 @@ class Costs(NamedTuple):
             if self.direct(m):
                 hessian = m * self.d * (1 / DOUBLE_SCALED + self.d / DOUBLE_FLOPS) + self.D**3 / 3 / FACTORED
                 return Choice(m, BEFORE, BEGUN + hessian + BEFORE * self.once)
-            smaller = 0.0 if told is None or told.converged else steps * self.hessian(first)
-            newton = BEGUN + smaller + (min(steps, NEARBY) if told else steps) * self.hessian(m) + m * self.d / ENTRIES
+            smaller = 0.0 if told is None or told.converged else hessians * self.hessian(first)
+            count = min(hessians, NEARBY) if told else hessians
+            newton = BEGUN + smaller + count * self.hessian(m) + m * self.d / ENTRIES
             return Choice(m, passes, newton + passes * (self.once + 2 * self.D**2 * 8 / BYTES))
 
         sizes = [m for m in (self.n >> i for i in range(self.n.bit_length())) if m >= max(4 * self.D, first)]

@@ -154,10 +154,8 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
     scale, passes, pairs = size if size > 0 else 1.0, 1, no_pairs(start.shape)
     bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
     if near is not None or start.any():
-        there, passes = problem.evaluated(near.w if near else start), passes + 1
-        part = shrunk(here, there)
-        if part < TOO_LONG:
-            there, passes = problem.evaluated(part * np.asarray(there.w)), passes + 1
+        there, taken = _not_too_long(problem, here, near.w if near else start)
+        passes += taken
         # A sample may have no minimum where all the rows have one.
         if float(there.value) < float(here.value):
             here, pairs = there, near.pairs if near else pairs
@@ -175,16 +173,14 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
             report(f"after {passes} passes  {choices[0].in_words(costs.n)}")
     if choices[0].rows and norm(here) > bound:
         direct = costs.direct(choices[0].rows)
-        if direct:
-            if hessian is None:
-                here, passes = problem.evaluated(here.w, hessian=True), passes + 1
-                hessian = here.hessian
-            factor = factor_of(hessian)
-        else:
+        if not direct:
             w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
             there, passes = problem.evaluated(w), passes + 1
             here = there if float(there.value) < float(here.value) else here
-        here = here._replace(hessian=None)
+        else:
+            if hessian is None:
+                hessian, passes = problem.evaluated(here.w, hessian=True).hessian, passes + 1
+            factor = factor_of(hessian)
         # The step with the Hessian of all rows is exact.
         last = problem._replace(quadratic=costs.quadratic and not direct)
         here, _, taken, short = last.quasi_newton(here, no_pairs(start.shape), factor, bound, limit - passes)
@@ -249,6 +245,13 @@ def _on_first_sample(problem, rows, metric, shape, seed) -> _Near:
     even = float(evenness(w, *problem.data.arrays, loss=problem.loss, intercept=problem.intercept))
     gained = norm(here) / size if size > 0 else 0.0
     return _Near(w, pairs, Told(taken, gained, rows, even))
+
+
+def _not_too_long(problem, origin, w):
+    """What is at w, or at the part of it where the loss seems to be least, and the passes that took."""
+    there = problem.evaluated(w)
+    part = shrunk(origin, there)
+    return (there, 1) if part >= TOO_LONG else (problem.evaluated(part * w), 2)
 
 
 def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
