@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -88,48 +89,64 @@ def _copied(a: np.ndarray, dtype: Any, rows: int) -> np.ndarray:
     return copy
 
 
-class Rows(NamedTuple):
-    """Data that one device has, or whose rows several share.
+class Rows:
+    """Data that one device has, or whose rows several share, from when that is asked for.
+
+    Arrays of NumPy are copied for that, to all devices of a CPU where that pays; arrays of JAX are taken as they are.
 
     Attributes:
-        arrays: X, y and weights, or None for those that are one. Where devices share the rows, some of weight 0 may be
-            appended.
-        host: the same without these, of which NumPy takes rows on a CPU.
-        over: the devices that share the rows.
+        host: X, y and weights, of which NumPy takes rows on a CPU; None for weights that are one.
     """
 
-    arrays: tuple[jax.Array | None, ...]
-    host: tuple[Any, ...]
-    over: jax.sharding.Mesh | None
+    def __init__(self, X: Any, y: Any, weights: Any = None, dtype: Any = np.float64):
+        self._given, self._dtype = (X, y, weights), dtype
+        self.shape = np.shape(X)
+        theirs = [a for a in self._given if a is not None]
+        as_it_is = all(type(a) is np.ndarray and a.dtype == dtype and a.flags.c_contiguous for a in theirs)
+        self.host = self._given if as_it_is and jax.default_backend() == "cpu" else self._placed[2]
 
+    @property
+    def arrays(self) -> tuple[jax.Array | None, ...]:
+        """The same for JAX. Where devices share the rows, some of weight 0 may be appended."""
+        return self._placed[0]
 
-def placed(X: Any, y: Any, weights: Any = None, dtype: Any = np.float64) -> Rows:
-    """Copies of arrays of NumPy on the device, or shared by all of a CPU where that pays; arrays of JAX as they are."""
-    backend = jax.default_backend()
-    shares = np.size(X) * np.dtype(dtype).itemsize // SHARE
-    mesh = split_over(jax.devices()[:shares]) if backend == "cpu" else None
-    # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
-    if mesh is None:
-        y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))
-        arrays = (X, y, weights)
-        host = tuple(None if a is None else np.asarray(a) for a in arrays) if backend == "cpu" else arrays
-        return Rows(arrays, host, None)
-    n = len(X)
-    total = n + -n % (_TOGETHER * mesh.size)
-    if total > n and weights is None:
-        weights = np.ones(n)
-    sharding = jax.NamedSharding(mesh, jax.P(mesh.axis_names))
+    @property
+    def over(self) -> jax.sharding.Mesh | None:
+        """The devices that share the rows."""
+        return self._placed[1]
 
-    def split(a: Any) -> tuple[Any, Any]:
-        if a is None:
-            return None, None
-        # Of memory of JAX there are views; the user's may change.
-        theirs = isinstance(a, jax.Array) and a.dtype == dtype and total == n
-        whole = np.asarray(a) if theirs else _copied(np.asarray(a), dtype, total)
-        return jax.device_put(whole, sharding, may_alias=True), whole[:n]
+    @cached_property
+    def _placed(self) -> tuple[tuple[Any, ...], jax.sharding.Mesh | None, tuple[Any, ...]]:
+        (X, y, weights), dtype, n = self._given, self._dtype, self.shape[0]
+        backend = jax.default_backend()
+        shares = math.prod(self.shape) * np.dtype(dtype).itemsize // SHARE
+        mesh = split_over(jax.devices()[:shares]) if backend == "cpu" else None
+        # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
+        if mesh is None:
+            y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))
+            arrays = (X, y, weights)
+            return (
+                arrays,
+                None,
+                tuple(None if a is None else np.asarray(a) for a in arrays) if backend == "cpu" else arrays,
+            )
+        total = n + -n % (_TOGETHER * mesh.size)
+        unweighted = weights is None
+        if unweighted and total > n:
+            weights = np.ones(n)
+        sharding = jax.NamedSharding(mesh, jax.P(mesh.axis_names))
 
-    y, weights, X = split(y), split(weights), split(X)
-    return Rows(*zip(X, y, weights, strict=True), mesh)
+        def split(a: Any) -> tuple[Any, Any]:
+            if a is None:
+                return None, None
+            # Of memory of JAX there are views; the user's may change.
+            theirs = isinstance(a, jax.Array) and a.dtype == dtype and total == n
+            whole = np.asarray(a) if theirs else _copied(np.asarray(a), dtype, total)
+            return jax.device_put(whole, sharding, may_alias=True), whole[:n]
+
+        y, weights, X = split(y), split(weights), split(X)
+        arrays, host = zip(X, y, weights, strict=True)
+        return arrays, mesh, (*host[:2], None) if unweighted else host
 
 
 def split_over(devices: Sequence[jax.Device]) -> jax.sharding.Mesh | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import fit_existence
-from experiments.solvers.arrays import Rows, placed
+from experiments.solvers.arrays import Rows
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import huber, mean_squared_error, poisson
 from jaxderiv.errors import InputError
@@ -17,11 +16,9 @@ from jaxderiv.errors import InputError
 MODELS = {"least squares": mean_squared_error, "huber": huber, "logistic": logistic, "poisson": poisson,
           "softmax": softmax}  # fmt: skip
 
-MANY = 2**20  # entries of an array, from which on JAX sums them
-
 
 def checked(model, X, y, weights, lam, delta, tolerance, limit) -> Rows:
-    """The data on the device.
+    """The data, of which X may have entries that are not finite: the first gradient says that as well.
 
     Raises:
         InputError: as `experiments.solvers.smooth.solve` says.
@@ -44,21 +41,22 @@ def checked(model, X, y, weights, lam, delta, tolerance, limit) -> Rows:
         raise InputError(f"y has shape {np.shape(y)} with X of shape {np.shape(X)}; for {model} it has {what}")
     if weights is not None and np.shape(weights) != (len(X),):
         raise InputError(f"weights has shape {np.shape(weights)}; with X of shape {np.shape(X)} it has {(len(X),)}")
-    data = placed(X, y, weights)
-    for name, array, host in zip(("X", "y", "weights"), data.arrays, data.host, strict=True):
-        # A sum that is finite has no summand that is not; only then each entry has to be looked at.
-        if array is not None and not math.isfinite(_sum(array)) and not (finite := np.isfinite(host)).all():
-            place = ", ".join(str(int(i)) for i in np.argwhere(~finite)[0])
-            raise InputError(f"{name}[{place}] is not finite; leave such rows out or give them a value")
-    if weights is not None and ((s := np.asarray(data.host[2])).min() < 0 or s.max() == 0):
-        raise InputError("weights are negative or all zero; allowed: 0 or more, and one above 0")
-    _targets(model, np.asarray(data.host[1]))
+    data = Rows(X, y, weights)
+    _, y, s = data.host
+    all_finite("y", y)
+    if s is not None:
+        all_finite("weights", s)
+        if (s := np.asarray(s)).min() < 0 or s.max() == 0:
+            raise InputError("weights are negative or all zero; allowed: 0 or more, and one above 0")
+    _targets(model, np.asarray(y))
     return data
 
 
-def _sum(array: jax.Array) -> float:
-    # For few numbers a call of JAX takes longer than the sum.
-    return float(jnp.sum(array) if array.size > MANY else np.asarray(array).sum())
+def all_finite(name: str, array: Any) -> None:
+    # A sum that is finite has no summand that is not; only then each entry has to be looked at.
+    if not math.isfinite(np.asarray(array.sum())) and not (finite := np.isfinite(array)).all():
+        place = ", ".join(str(int(i)) for i in np.argwhere(~finite)[0])
+        raise InputError(f"{name}[{place}] is not finite; leave such rows out or give them a value")
 
 
 def _targets(model: str, y: np.ndarray) -> None:

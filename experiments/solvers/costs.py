@@ -7,6 +7,7 @@ $\sqrt{D/m}$, and without one what a run on a sample says.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # The machine of the cost model, per second: two cores, as measured. Only ratios matter.
@@ -15,8 +16,9 @@ ENTRIES = 4e8  # of X, in a sample's copy
 SCALED = 5e8  # of the scaled copies of X in a Hessian, one for each pair of classes, and small products
 BYTES = 3.2e10  # read
 LOGITS = 1.3e8  # of which a pass takes exponentials
-DOUBLE_SCALED = 1e9  # entries of X, in a Hessian in double precision with curvature 1
-DOUBLE_FLOPS = 5e10  # operations of its product
+DOUBLE_FLOPS = 5e10  # operations of a product in double precision
+GRAM_ENTRIES = 1e9  # of X, in X'X by BLAS
+GRAM = 1.3e11  # multiplications of it, half of which are saved
 FACTORED = 2e10  # operations of a Cholesky factor
 STEP = 3e-5  # seconds for each step of L-BFGS besides
 NEWTON_STEP = 1e-4  # and of Newton's method
@@ -34,22 +36,34 @@ COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
 MEMORY = 10  # pairs that L-BFGS remembers
 TRIAL = 0.3  # of the time of Newton's method, that L-BFGS is given where nothing is known
 FEWEST_TRIED = 5  # passes, that tell
-FEWEST_OF_QUADRATIC = 3  # of conjugate gradients, which gain about the same factor by each
 TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
 
 
 class Choice(NamedTuple):
-    """What the cost model expects of a Hessian of so many rows, 0 for none: passes over X, and seconds."""
+    """What the cost model expects of a method, by default with a Hessian of so many rows, 0 for none.
+
+    Attributes:
+        passes: over X.
+    """
 
     rows: int
     passes: float
     seconds: float
+    name: str = ""
 
-    def in_words(self, n: int) -> str:
-        name = "L-BFGS" if self.rows == 0 else f"Hessians of {self.rows} of {n} rows"
+    @property
+    def method(self) -> str:
+        on_rows = f"Newton's method on {self.rows} rows, then L-BFGS in its metric"
+        return self.name or (on_rows if self.rows else "L-BFGS")
+
+    def in_words(self) -> str:
         if math.isnan(self.seconds):
-            return f"{name}, as asked for"
-        return f"{name}: {self.passes:.0f} passes, {self.seconds:.3g} s expected"
+            return f"{self.method}, as asked for"
+        return f"{self.method}: {self.passes:.0f} passes, {self.seconds:.3g} s expected"
+
+
+def in_lines(choices: Sequence[Choice]) -> str:
+    return "\n".join(f"{'' if k else 'chosen':8}{choice.in_words()}" for k, choice in enumerate(choices[:4]))
 
 
 class Told(NamedTuple):
@@ -102,10 +116,6 @@ class Costs(NamedTuple):
         rows, best = max(LEAST, EACH * self.D, self.n // PART), self.with_hessians(1e-10)[0]
         return rows if 4 * rows <= self.n and best.seconds > WORTH else 0
 
-    def direct(self, m: int) -> bool:
-        """Whether the Hessian of m rows is that of every point, so that one step is enough."""
-        return self.quadratic and m == self.n
-
     def hessian(self, m: int) -> float:
         """Seconds of a step of Newton's method on m rows."""
         products = max(1, self.K * (self.K - 1) // 2)
@@ -119,7 +129,7 @@ class Costs(NamedTuple):
     def in_row_space(self, tolerance: float) -> bool:
         """Whether it pays to rotate X into the span of its rows before."""
         tolerance = max(tolerance, 1e-16)
-        rotated = self.n**2 * (self.d / DOUBLE_FLOPS + self.n / 3 / FACTORED) + 3 * self.once
+        rotated = gram_seconds(self.d, self.n) + self.n**3 / 3 / FACTORED + 3 * self.once
         return self.n < self.d and rotated + self.of_rows.untold(tolerance) < self.untold(tolerance)
 
     def untold(self, tolerance: float) -> float:
@@ -144,8 +154,8 @@ class Costs(NamedTuple):
         ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
         if told is None and ordered[0].rows:
             # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.
-            trial = TRIAL * (ordered[0].seconds - self.quadratic * BEGUN) / self.once
-            if trial >= (FEWEST_OF_QUADRATIC if self.quadratic else FEWEST_TRIED):
+            trial = TRIAL * ordered[0].seconds / self.once
+            if trial >= FEWEST_TRIED:
                 return (Choice(0, trial, trial * self.once), *ordered)
         return tuple(ordered)
 
@@ -163,9 +173,6 @@ class Costs(NamedTuple):
             missed = math.sqrt(self.D / (math.sqrt(even) * m) * (1 - m / self.n)) + (1e-8 if self.quadratic else CHANGE)
             passes = math.log(tolerance) / math.log(min(missed, 0.98)) + BEFORE
             # From a smaller sample the way is short.
-            if self.direct(m):
-                hessian = m * self.d * (1 / DOUBLE_SCALED + self.d / DOUBLE_FLOPS) + self.D**3 / 3 / FACTORED
-                return Choice(m, BEFORE, BEGUN + hessian + BEFORE * self.once)
             smaller = 0.0 if told is None or told.converged else hessians * self.hessian(first)
             count = min(hessians, NEARBY) if told else hessians
             newton = BEGUN + smaller + count * self.hessian(m) + m * self.d / ENTRIES
@@ -185,3 +192,8 @@ def passes_left(taken: int, gained: float, wanted: float) -> float:
     if not (0 < gained < 1 and wanted > 0):
         return math.inf
     return max(taken * math.log(wanted) / math.log(gained), 1.0)
+
+
+def gram_seconds(n: int, d: int) -> float:
+    """Of X'X by BLAS."""
+    return n * d * (1 / GRAM_ENTRIES + d / GRAM)

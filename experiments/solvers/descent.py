@@ -85,28 +85,6 @@ def descent(evaluate, direction, remember, memory, here, bound, limit, rounding)
     return here, memory, turns, length
 
 
-def conjugate(along, direction, memory, here, bound, limit):
-    """To the minimum along each direction, which a product with the Hessian tells where the loss is quadratic.
-
-    With these steps L-BFGS is the method of conjugate gradients (Nazareth, 1979).
-    """
-
-    def going(state):
-        here, _, turns = state
-        return (jnp.linalg.norm(here.gradient) > bound) & (turns < limit) & jnp.isfinite(here.value)
-
-    def turn(state):
-        here, memory, turns = state
-        step = direction(here, memory)
-        change, slope = along(step), jnp.vdot(here.gradient, step)
-        curved = jnp.vdot(step, change)
-        length = -slope / jnp.where(curved > 0, curved, -slope)
-        there = Here(here.w + length * step, here.value + length * slope / 2, here.gradient + length * change, None)
-        return there, remembered(memory, length * step, length * change), turns + 1
-
-    return jax.lax.while_loop(going, turn, (here, memory, jnp.zeros((), int)))
-
-
 def remembered(memory, step, change):
     """The pairs, the newest last; one without positive curvature is not kept."""
     kept = tuple(jnp.concatenate([old[1:], new[None]]) for old, new in zip(memory, (step, change), strict=True))

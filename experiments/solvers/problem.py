@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.solvers.arrays import Rows, placed
+from experiments.solvers.arrays import Rows
+from experiments.solvers.costs import Choice
 from experiments.solvers.descent import (
     ROUNDING,
     SHORTEST,
     Here,
-    conjugate,
     descent,
     factor_of,
     inverse_times,
@@ -30,6 +30,53 @@ from jaxderiv.kernels.passes import Kernel
 FOR_CENTRE = 1000  # rows, at least, that tell the mean of all
 
 
+class Solution(NamedTuple):
+    """Where a solver stopped.
+
+    Attributes:
+        params: w, with the intercept as the last row.
+        value: F(w).
+        certificate: $\\|\\nabla F(w)\\| / \\|\\nabla F(0)\\|$; the numerator alone where the start is stationary.
+        gradient_norm: $\\|\\nabla F(w)\\|$.
+        passes: over all of X.
+        stopped: "converged"; "limit" of passes; "stalled", no step lowers the loss in double precision; "not finite".
+        choices: of the cost model: first the one that was taken, then the others, the cheapest first; where L-BFGS was
+            given up they begin with what was taken then.
+        rotated: whether they are of w in the span of the rows of X, which were fewer than its columns.
+    """
+
+    params: np.ndarray
+    value: float
+    certificate: float
+    gradient_norm: float
+    passes: int
+    stopped: str
+    choices: tuple[Choice, ...]
+    rotated: bool = False
+
+    @property
+    def method(self) -> str:
+        """In words."""
+        return self.choices[0].method + ", in the span of the rows" * self.rotated
+
+
+def ended(here: Here, size: float, tolerance: float, passes: int, short: bool, choices, **more) -> Solution:
+    """What is said of a point.
+
+    Args:
+        size: of the gradient at 0.
+        short: whether rounding allows no step that lowers the loss.
+    """
+    value, certificate = float(here.value), norm(here) / (size if size > 0 else 1.0)
+    if not (math.isfinite(certificate) and math.isfinite(value)):
+        stopped = "not finite"
+    elif certificate <= tolerance:
+        stopped = "converged"
+    else:
+        stopped = "stalled" if short else "limit"
+    return Solution(np.asarray(here.w), value, certificate, norm(here), passes, stopped, choices, **more)
+
+
 class Problem(NamedTuple):
     """F, of all rows or of a sample. What its methods take and return of w is in double precision."""
 
@@ -37,7 +84,6 @@ class Problem(NamedTuple):
     lam: np.float64
     loss: Kernel
     intercept: bool
-    quadratic: bool
     centre: Any
 
     @property
@@ -48,8 +94,8 @@ class Problem(NamedTuple):
     def _how(self) -> dict[str, Any]:
         return {"loss": self.loss, "intercept": self.intercept, "over": self.data.over}
 
-    def evaluated(self, w, hessian: bool = False) -> Here:
-        return _evaluated(w, *self._given, **self._how, want=_ALL if hessian else _ALL[:2])
+    def evaluated(self, w) -> Here:
+        return _evaluated(w, *self._given, **self._how, want=_ALL[:2])
 
     def newton(self, w, bound):
         """The point at which the gradient norm is at most the bound, the Cholesky factor of the Hessian there, and what
@@ -59,28 +105,9 @@ class Problem(NamedTuple):
 
     def quasi_newton(self, here, pairs, factor, bound, limit):
         """Where L-BFGS ends, the pairs it remembers, the passes, and whether no step was short enough."""
-        passes, last = 0, math.inf
-        while True:
-            here, pairs, taken, short = _quasi_newton(
-                here,
-                pairs,
-                factor,
-                self.centre,
-                *self._given,
-                bound,
-                limit - passes,
-                **self._how,
-                quadratic=self.quadratic,
-            )
-            passes += int(taken)
-            if not self.quadratic or not norm(here) <= bound:
-                return here, pairs, passes, bool(short)
-            # The gradient of a quadratic has been carried along, with rounding.
-            here, passes = self.evaluated(here.w), passes + 1
-            reached = norm(here)
-            if not reached > bound or passes >= limit or reached > last / 2:
-                return here, pairs, passes, reached > last / 2
-            last = reached
+        how = (factor, self.centre, *self._given, bound, limit)
+        here, pairs, passes, length = _quasi_newton(here, pairs, *how, **self._how)
+        return here, pairs, int(passes), float(length) <= SHORTEST
 
     def metric(self, w, m: int, seed: int):
         """The Cholesky factor of the metric that classes share, of m rows or of all that there are."""
@@ -97,7 +124,7 @@ class Problem(NamedTuple):
         chosen = np.sort(np.random.default_rng(seed).choice(usable, min(m, len(usable)), replace=False))
         # NumPy takes rows faster than JAX does on a CPU.
         taken = [a if a is None or len(chosen) == len(X) else a[chosen] for a in (X, y, s)]
-        return self._replace(data=placed(*taken, dtype=dtype))
+        return self._replace(data=Rows(*taken, dtype=dtype))
 
 
 _ALL = ("value", "gradient", "hessian")
@@ -124,20 +151,16 @@ def _newton(w, X, y, s, lam, bound, **how):
     return here.w, factor, jnp.where(jnp.isfinite(left), left, 0.0)
 
 
-@partial(jax.jit, static_argnames=("loss", "intercept", "over", "quadratic"))
-def _quasi_newton(here, pairs, factor, centre, X, y, s, lam, bound, limit, *, loss, intercept, over, quadratic):
+@partial(jax.jit, static_argnames=("loss", "intercept", "over"))
+def _quasi_newton(here, pairs, factor, centre, X, y, s, lam, bound, limit, *, loss, intercept, over):
     evaluate = lambda w: _evaluated(w, X, y, s, lam, loss=loss, intercept=intercept, over=over, want=_ALL[:2])
     along = lambda v: loss.hvp(here.w, v, X, y, lam, weights=s, intercept=intercept, over=over)
     solved, scaled, first = partial(solved_by, factor), factor is None or len(factor) < here.w.size, 1.0
     if factor is None:
         solved = partial(_as_centred, centre)
-        if not quadratic:
-            first = jax.lax.cond(newest(pairs) > 0, lambda: 1.0, lambda: _first(here.gradient, solved, along))
+        first = jax.lax.cond(newest(pairs) > 0, lambda: 1.0, lambda: _first(here.gradient, solved, along))
     direction = lambda here, pairs: -inverse_times(here.gradient, pairs, solved, scaled, first)
-    if quadratic:
-        return *conjugate(along, direction, pairs, here, bound, limit), False
-    here, pairs, passes, length = descent(evaluate, direction, remembered, pairs, here, bound, limit, ROUNDING)
-    return here, pairs, passes, length <= SHORTEST
+    return descent(evaluate, direction, remembered, pairs, here, bound, limit, ROUNDING)
 
 
 def _first(gradient, solved, along):

@@ -7,11 +7,10 @@ L-BFGS on a small sample of the rows comes near the minimum and tells how many s
 rows, each step one evaluation of the gradient, from there and with the curvature that it has met. Where more than that
 pays, Newton's method runs on a sample of m rows and ends where the sample cannot tell any more, in single precision
 unless columns nearly determine one another; L-BFGS goes on in the metric of the sample's last Hessian. With m = n that
-is Newton's method whose last steps are quasi-Newton steps. For least squares L-BFGS is the method of conjugate
-gradients, and where that does not get on there is one step, with a Hessian in double precision. In between the spectrum
-of the preconditioned Hessian is within $(1 \pm \sqrt{D/m})^2$ for rows of equal leverage, whatever the conditioning of
-the data, so that each pass gains about a factor $\sqrt{m/D}$ (Avron, Maymounkov and Toledo, *Blendenpik*, 2010, for
-least squares; Erdogdu and Montanari, *Convergence rates of sub-sampled Newton methods*, 2015).
+is Newton's method whose last steps are quasi-Newton steps. In between the spectrum of the preconditioned Hessian is
+within $(1 \pm \sqrt{D/m})^2$ for rows of equal leverage, whatever the conditioning of the data, so that each pass gains
+about a factor $\sqrt{m/D}$ (Avron, Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari,
+*Convergence rates of sub-sampled Newton methods*, 2015). Least squares on a CPU have a module of their own.
 
 The Hessian of softmax regression, of K d columns, costs $K^2$ times that of one class. There L-BFGS itself runs in a
 metric, once it has come some way: the d by d Hessian $X^\top \mathrm{diag}(c) X$ of some rows, with c the mean over
@@ -36,11 +35,12 @@ import jax
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 
-from experiments.solvers.arrays import placed
-from experiments.solvers.checks import MODELS, checked, has_minimum, one_minimum_at_most
-from experiments.solvers.costs import COARSE, Choice, Costs, Told, passes_left
-from experiments.solvers.descent import ROUNDING, factor_of, no_pairs, norm, shrunk
-from experiments.solvers.problem import Problem, centre_of, evenness
+from experiments.solvers import least_squares
+from experiments.solvers.arrays import Rows
+from experiments.solvers.checks import MODELS, all_finite, checked, has_minimum, one_minimum_at_most
+from experiments.solvers.costs import COARSE, Choice, Costs, Told, in_lines, passes_left
+from experiments.solvers.descent import ROUNDING, no_pairs, norm, shrunk
+from experiments.solvers.problem import Problem, Solution, centre_of, ended, evenness
 from experiments.solvers.threads import cores_as_devices, gram, one_blas_thread, product
 from jaxderiv.catalogue.regression import huber
 from jaxderiv.errors import InputError
@@ -53,38 +53,6 @@ TOO_LONG = 0.6  # part of the way to the sample's minimum at which that of all r
 TRIED = 40  # passes of L-BFGS on the first sample, at most
 EARLY = 0.1  # relative gradient norm from which on the curvature of classes tells
 DETERMINED = 1e-4  # of a column's square, that the other columns leave of it: with less, single precision will not do
-
-
-class Solution(NamedTuple):
-    """Where a solver stopped.
-
-    Attributes:
-        params: w, with the intercept as the last row.
-        value: F(w).
-        certificate: $\\|\\nabla F(w)\\| / \\|\\nabla F(0)\\|$; the numerator alone where the start is stationary.
-        gradient_norm: $\\|\\nabla F(w)\\|$.
-        passes: over all of X.
-        stopped: "converged"; "limit" of passes; "stalled", no step lowers the loss in double precision; "not finite".
-        choices: of the cost model: first the one that was taken, then the others, the cheapest first; where L-BFGS was
-            given up they begin with what was taken then.
-        rotated: whether they are of w in the span of the rows of X, which were fewer than its columns.
-    """
-
-    params: np.ndarray
-    value: float
-    certificate: float
-    gradient_norm: float
-    passes: int
-    stopped: str
-    choices: tuple[Choice, ...]
-    rotated: bool = False
-
-    @property
-    def method(self) -> str:
-        """In words."""
-        m = self.choices[0].rows
-        name = "L-BFGS" if m == 0 else f"Newton's method on {m} rows, then L-BFGS in its metric"
-        return name + ", in the span of the rows" * self.rotated
 
 
 def solve(
@@ -120,21 +88,23 @@ def solve(
             or more than one.
     """
     cores_as_devices()
-    with jax.enable_x64(True), one_blas_thread():
+    with jax.enable_x64(True), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         given = checked(model, X, y, weights, lam, delta, tolerance, limit)
-        n, d = np.shape(X)
         if lam == 0:
+            all_finite("X", given.host[0])
             one_minimum_at_most(given, intercept)
-        shape = (d + intercept, *given.arrays[1].shape[1:])
-        quadratic = model == "least squares"
-        problem = Problem(
-            given, np.float64(lam), _kernel(model, delta), intercept, quadratic, centre_of(given, intercept)
-        )
-        costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), quadratic)
-        if rows is None and lam > 0 and isinstance(given.host[0], np.ndarray) and costs.in_row_space(tolerance):
-            found = _in_row_space(problem, costs, tolerance, limit, seed, report)
-        else:
-            found = _minimised(problem, costs, np.zeros(shape), tolerance, limit, rows, seed, report)
+        by_numpy = rows is None and isinstance(given.host[0], np.ndarray)
+        if by_numpy and model == "least squares":
+            return least_squares.minimised(given, lam, intercept, tolerance, limit, _free_memory(), report)
+        with one_blas_thread():
+            n, d = given.shape
+            shape = (d + intercept, *np.shape(y)[1:])
+            problem = Problem(given, np.float64(lam), _kernel(model, delta), intercept, centre_of(given, intercept))
+            costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), model == "least squares")
+            if by_numpy and lam > 0 and costs.in_row_space(tolerance):
+                found = _in_row_space(problem, costs, tolerance, limit, seed, report)
+            else:
+                found = _minimised(problem, costs, np.zeros(shape), tolerance, limit, rows, seed, report)
         if lam == 0 and model in ("logistic", "softmax"):
             has_minimum(given, found.params, found.gradient_norm, intercept)
         return found
@@ -142,17 +112,19 @@ def solve(
 
 # The method --------------------------------------------------------------------------------------------------------
 def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> Solution:
+    here = problem.evaluated(np.zeros(start.shape))
+    size = norm(here)
+    if not math.isfinite(size):
+        all_finite("X", problem.data.host[0])
     near = _on_first_sample(problem, costs.first, costs.metric, start.shape, seed) if costs.first else None
     if rows is None:
         choices = costs.choices(tolerance, near.told if near else None, _free_memory())
     else:
         choices = (Choice(min(rows, costs.n), limit, math.nan),)
         _said(costs, choices[0].rows, _free_memory())
-    report("\n".join(f"{'' if k else 'chosen':8}{choice.in_words(costs.n)}" for k, choice in enumerate(choices[:4])))
-    here = problem.evaluated(np.zeros(start.shape), hessian=costs.direct(choices[0].rows) and not start.any())
-    size, hessian = norm(here), here.hessian
+    report(in_lines(choices))
     scale, passes, pairs = size if size > 0 else 1.0, 1, no_pairs(start.shape)
-    bound, here = np.float64(tolerance * scale), here._replace(hessian=None)
+    bound = np.float64(tolerance * scale)
     if near is not None or start.any():
         there, taken = _not_too_long(problem, here, near.w if near else start)
         passes += taken
@@ -160,7 +132,7 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
         if float(there.value) < float(here.value):
             here, pairs = there, near.pairs if near else pairs
     short = False
-    if choices[0].rows == 0:
+    if choices[0].rows == 0 and norm(here) > bound:
         if costs.metric and near is None:
             early = np.maximum(bound, EARLY * size)
             here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
@@ -170,31 +142,14 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
         )
         passes += taken
         if choices[0].rows:
-            report(f"after {passes} passes  {choices[0].in_words(costs.n)}")
+            report(f"after {passes} passes  {choices[0].in_words()}")
     if choices[0].rows and norm(here) > bound:
-        direct = costs.direct(choices[0].rows)
-        if not direct:
-            w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
-            there, passes = problem.evaluated(w), passes + 1
-            here = there if float(there.value) < float(here.value) else here
-        else:
-            if hessian is None:
-                hessian, passes = problem.evaluated(here.w, hessian=True).hessian, passes + 1
-            factor = factor_of(hessian)
-        # The step with the Hessian of all rows is exact.
-        last = problem._replace(quadratic=costs.quadratic and not direct)
-        here, _, taken, short = last.quasi_newton(here, no_pairs(start.shape), factor, bound, limit - passes)
+        w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
+        there, passes = problem.evaluated(w), passes + 1
+        here = there if float(there.value) < float(here.value) else here
+        here, _, taken, short = problem.quasi_newton(here, no_pairs(start.shape), factor, bound, limit - passes)
         passes += taken
-    if costs.quadratic and norm(here) > bound:
-        here = problem.evaluated(here.w)
-    w, value, certificate = np.asarray(here.w), float(here.value), norm(here) / scale
-    if not (np.isfinite(certificate) and np.isfinite(value)):
-        stopped = "not finite"
-    elif certificate <= tolerance:
-        stopped = "converged"
-    else:
-        stopped = "stalled" if short else "limit"
-    return Solution(w, value, certificate, norm(here), passes, stopped, choices)
+    return ended(here, size, tolerance, passes, short, choices)
 
 
 def _in_row_space(problem, costs, tolerance, limit, seed, report) -> Solution:
@@ -203,7 +158,10 @@ def _in_row_space(problem, costs, tolerance, limit, seed, report) -> Solution:
     The penalty keeps w a combination of the rows, and they are the rows of L in an orthonormal basis of their span.
     """
     X, y, s = problem.data.host
+    shape = costs.D // costs.K, *y.shape[1:]
     gram_of_rows = gram(X.T)
+    if not np.isfinite(gram_of_rows).all():
+        return _minimised(problem, costs, np.zeros(shape), tolerance, limit, None, seed, report)
     try:
         L = np.linalg.cholesky(gram_of_rows)
     except np.linalg.LinAlgError:
@@ -212,13 +170,13 @@ def _in_row_space(problem, costs, tolerance, limit, seed, report) -> Solution:
         L = np.linalg.cholesky(gram_of_rows + least * np.eye(len(X)))
     fewer = costs.of_rows
     report(f"rotated into the span of the rows: {fewer.D} parameters for {costs.D}")
-    data = placed(L, y, s)
+    data = Rows(L, y, s)
     rotated = problem._replace(data=data, centre=centre_of(data, problem.intercept))
-    start = np.zeros((fewer.D // fewer.K, *problem.data.arrays[1].shape[1:]))
+    start = np.zeros((fewer.D // fewer.K, *y.shape[1:]))
     found = _minimised(rotated, fewer, start, tolerance / 2, limit, None, seed, report)
     slopes, intercept = np.split(found.params, [len(X)])
     slopes = product(np.atleast_2d(solve_triangular(L, slopes, lower=True, trans=1).T), X)
-    w = np.concatenate([slopes.T.reshape(costs.d, *start.shape[1:]), intercept])
+    w = np.concatenate([slopes.T.reshape(costs.d, *shape[1:]), intercept])
     # What rounding has left to do is little.
     last = _minimised(problem, costs, w, tolerance, limit, None, seed, lambda line: None)
     return last._replace(choices=found.choices, passes=last.passes + 2, rotated=True)
