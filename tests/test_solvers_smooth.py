@@ -128,6 +128,7 @@ def test_what_takes_longer_than_expected_is_given_up(monkeypatch):
     monkeypatch.setattr(costs, "WORTH", 0.0)
     monkeypatch.setattr(costs, "LEAST", 1000)  # no sample
     monkeypatch.setattr(costs, "TYPICAL", 8)
+    monkeypatch.setattr(smooth, "ASKED", 0.0)
     X, y = data("logistic", 600, 40)
     X = X * np.logspace(0, -3, 40)
     alone = solve("logistic", X, y, 1e-9, rows=0)
@@ -411,6 +412,7 @@ def test_what_little_is_left_is_not_asked_for_one_pass_at_a_time(monkeypatch):
 
     half = here.gradient / 2
     monkeypatch.setattr(problem.Problem, "quasi_newton", stuck)
+    monkeypatch.setattr(smooth, "ASKED", 0.0)
     choices = (costs.Choice(0, 4.0, 1.0),)
     smooth._alone(given, here, None, None, 0.499 * descent.norm(here), 99, costs.Costs(200, 3, 3, 1, False), choices, 0)
     assert asked == [4, 1, 2, 4, 8, 16]

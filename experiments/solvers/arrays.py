@@ -70,12 +70,14 @@ def recycled(size: int, dtype: Any) -> np.ndarray:
 def on_device(a: Any, dtype: Any = np.float64) -> jax.Array:
     """A copy of an array of NumPy, or of what NumPy takes for one; an array of JAX as it is, unless its type differs.
 
-    JAX's own copy is written by one thread to new memory; this one by several, to memory that is used again: eight
-    times faster for X of 80 MB, and two to five times where there is nothing to be used again.
+    JAX's own copy is written by one thread to new memory. That of a large array is written by several here, to memory
+    that is used again: eight times faster for X of 80 MB, and two to five times where there is nothing to use again.
     """
     if isinstance(a, jax.Array):
         return a if a.dtype == dtype else a.astype(dtype)
     a = np.asarray(a)
+    if a.size < _LARGE:
+        return jax.device_put(a.astype(dtype, copy=False))
     return jax.device_put(_copied(a, dtype, len(a)), may_alias=True)
 
 
@@ -92,7 +94,8 @@ def _copied(a: np.ndarray, dtype: Any, rows: int) -> np.ndarray:
 class Rows:
     """Data that one device has, or whose rows several share, from when that is asked for.
 
-    Arrays of NumPy are copied for that, to all devices of a CPU where that pays; arrays of JAX are taken as they are.
+    Arrays of NumPy, which are not to change before, are copied for that, to all devices of a CPU where that pays;
+    arrays of JAX are taken as they are.
 
     Attributes:
         host: X, y and weights, of which NumPy takes rows on a CPU; None for weights that are one.

@@ -35,6 +35,7 @@ LEAST, EACH, PART = 2048, 8, 32  # rows of that sample: at least, for each param
 COARSE = 1e-3  # relative gradient norm at which L-BFGS on that sample ends
 MEMORY = 10  # pairs that L-BFGS remembers
 TRIAL = 0.3  # of the time of Newton's method, that L-BFGS is given where nothing is known
+ASKED = 1e-3  # seconds that L-BFGS goes on, at least, before it is decided again, which takes 2e-4 to 5e-4
 FEWEST_TRIED = 5  # passes, that tell
 TYPICAL = 40  # passes of L-BFGS to 1e-10, where no sample has told
 
@@ -154,7 +155,7 @@ class Costs(NamedTuple):
         ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
         if told is None and ordered[0].rows:
             # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.
-            trial = TRIAL * ordered[0].seconds / self.once
+            trial = max(TRIAL * ordered[0].seconds, ASKED) / self.once
             if trial >= FEWEST_TRIED:
                 return (Choice(0, trial, trial * self.once), *ordered)
         return tuple(ordered)

@@ -38,7 +38,7 @@ from jax.scipy.linalg import solve_triangular
 from experiments.solvers import least_squares
 from experiments.solvers.arrays import Rows
 from experiments.solvers.checks import MODELS, all_finite, checked, has_minimum, one_minimum_at_most
-from experiments.solvers.costs import COARSE, Choice, Costs, Told, in_lines, passes_left
+from experiments.solvers.costs import ASKED, COARSE, Choice, Costs, Told, in_lines, passes_left
 from experiments.solvers.descent import ROUNDING, no_pairs, norm, shrunk
 from experiments.solvers.problem import Problem, Solution, centre_of, ended, evenness
 from experiments.solvers.threads import cores_as_devices, gram, one_blas_thread, product
@@ -218,7 +218,7 @@ def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
     begun = before = norm(here)
     passes, budget = 0, choices[0].passes
     while True:
-        most = math.ceil(min(limit - passes, budget))
+        most = math.ceil(min(limit - passes, max(budget, ASKED / costs.once)))
         factor = problem.metric(here.w, costs.metric, seed) if costs.metric else None
         here, pairs, taken, short = problem.quasi_newton(here, pairs, factor, bound, most)
         passes, reached = passes + taken, norm(here)
