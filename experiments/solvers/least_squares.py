@@ -1,9 +1,9 @@
 r"""Least squares on a CPU, from rows that NumPy has, by the products of BLAS.
 
 $F(w) = \|S^{1/2} (Xu + b - y)\|^2 / 2 \operatorname{tr} S + \frac\lambda2 \|u\|^2$ with w = u, or (u, b) where there is
-an intercept. There is no copy of X. The normal equations are those of the columns, or of the rows where these
-are fewer; conjugate gradients do what rounding leaves. Where the equations cost much these are tried before, and go on
-as long as they are expected to end sooner.
+an intercept. JAX's copy of X and XLA's products would take longer than all of this. The normal equations are those of
+the columns, or of the rows where these are fewer; conjugate gradients do what rounding leaves. Where the equations cost
+much these are tried before, and go on as long as they are expected to end sooner.
 """
 
 from __future__ import annotations
@@ -155,10 +155,7 @@ def minimised(data: Rows, lam: float, intercept: bool, tolerance: float, limit: 
 
 def _by_columns(problem: LeastSquares, ours: bool) -> Callable[[np.ndarray], np.ndarray]:
     """The inverse of the Hessian, as `LeastSquares.hessian` computes it, times a vector."""
-    if ours:
-        with one_blas_thread():
-            H = problem.hessian(ours)
-    else:
+    with one_blas_thread() if ours else contextlib.nullcontext():
         H = problem.hessian(ours)
     try:
         return _inverse(H)
