@@ -252,9 +252,11 @@ def test_shared_rows_are_those_that_were_given(n, monkeypatch):
     monkeypatch.setattr(arrays, "SHARE", X.nbytes)
     assert arrays.Rows(X, y).over is None, "there is one share"
     monkeypatch.setattr(arrays, "SHARE", 100)
-    shared = arrays.Rows(X, y)
+    rows = arrays.Rows(X, y)
+    assert rows.host[0] is X
+    shared = rows.arrays[0]
     X[:] = 0.0
-    assert np.asarray(shared.arrays[0])[:n].any(axis=1).all(), "of the user's a copy was made"
+    assert np.asarray(shared)[:n].any(axis=1).all(), "of the user's a copy was made"
 
 
 @pytest.mark.parametrize("shape", [(30, 4), (2**18, 5), (2**21,)])

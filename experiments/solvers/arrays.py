@@ -102,11 +102,13 @@ class Rows:
     """
 
     def __init__(self, X: Any, y: Any, weights: Any = None, dtype: Any = np.float64):
-        self._given, self._dtype = (X, y, weights), dtype
-        self.shape = np.shape(X)
-        theirs = [a for a in self._given if a is not None]
-        as_it_is = all(type(a) is np.ndarray and a.dtype == dtype and a.flags.c_contiguous for a in theirs)
-        self.host = self._given if as_it_is and jax.default_backend() == "cpu" else self._placed[2]
+        self._given, self._dtype, self.shape = (X, y, weights), dtype, np.shape(X)
+        as_it_is = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous
+        if as_it_is and jax.default_backend() == "cpu":
+            self._given = X, *(None if a is None else np.asarray(a, dtype) for a in (y, weights))
+            self.host = self._given
+        else:
+            self.host = self._placed[2]
 
     @property
     def arrays(self) -> tuple[jax.Array | None, ...]:
@@ -128,11 +130,8 @@ class Rows:
         if mesh is None:
             y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))
             arrays = (X, y, weights)
-            return (
-                arrays,
-                None,
-                tuple(None if a is None else np.asarray(a) for a in arrays) if backend == "cpu" else arrays,
-            )
+            views = tuple(None if a is None else np.asarray(a) for a in arrays) if backend == "cpu" else arrays
+            return arrays, None, views
         total = n + -n % (_TOGETHER * mesh.size)
         unweighted = weights is None
         if unweighted and total > n:

@@ -21,7 +21,7 @@ from experiments.solvers.checks import all_finite
 from experiments.solvers.costs import FACTORED, TRIAL, Choice, gram_seconds, in_lines, passes_left
 from experiments.solvers.descent import RIDGE, Here, norm
 from experiments.solvers.problem import Solution, centre_of, ended
-from experiments.solvers.threads import gram, one_blas_thread, threads
+from experiments.solvers.threads import gram, one_blas_thread, summed_over_rows, threads
 
 ENTRIES = 3e9  # of X, per second, in a pass: the value and the gradient
 BEFORE = 2  # passes: at 0, and where it ends
@@ -34,11 +34,16 @@ ROWS = "normal equations of the rows"
 
 
 class LeastSquares(NamedTuple):
-    """The loss of data."""
+    """The loss of data.
+
+    Attributes:
+        ours: whether threads of ours share the rows, or BLAS's own its work.
+    """
 
     data: Rows
     lam: float
     intercept: bool
+    ours: bool
 
     @property
     def total(self) -> float:
@@ -56,26 +61,31 @@ class LeastSquares(NamedTuple):
     def _products(self, w: np.ndarray, y: np.ndarray | None) -> tuple[float, np.ndarray]:
         """The mean of the squares of Xu + b - y, and half its gradient with that of the penalty."""
         X, _, s = self.data.host
-        u = w[: X.shape[1]]
-        r = X @ u
-        if self.intercept:
-            r += w[-1]
-        if y is not None:
-            r -= y
-        weighted = r if s is None else s * r
-        g = weighted @ X / self.total + self.lam * u
-        return weighted @ r / self.total, np.append(g, weighted.sum() / self.total) if self.intercept else g
+        d = X.shape[1]
+        u, b = w[:d], w[d:].sum()
 
-    def hessian(self, ours: bool) -> np.ndarray:
-        """By threads of ours or of BLAS, as `gram` says."""
+        def of(rows: slice) -> np.ndarray:
+            r = X[rows] @ u
+            r += b
+            if y is not None:
+                r -= y[rows]
+            weighted = r if s is None else s[rows] * r
+            return np.concatenate([weighted @ X[rows], [weighted.sum(), weighted @ r]])
+
+        found = summed_over_rows(of, len(X), 2 * X.size if self.ours else 0) / self.total
+        found[:d] += self.lam * u
+        return float(found[-1]), found[: len(w)]
+
+    def hessian(self) -> np.ndarray:
         X, _, s = self.data.host
         n, d = X.shape
         D = d + self.intercept
         H = np.empty((D, D))
-        H[:d, :d] = gram(X, s, ours)
+        H[:d, :d] = gram(X, s, self.ours)
         H[:d, :d][np.diag_indices(d)] += self.lam * self.total
         if self.intercept:
-            H[d, :d] = H[:d, d] = (np.ones(n) if s is None else s) @ X
+            weights = np.ones(n) if s is None else s
+            H[d, :d] = H[:d, d] = summed_over_rows(lambda rows: weights[rows] @ X[rows], n, X.size * self.ours)
             H[d, d] = self.total
         return H / self.total
 
@@ -86,7 +96,7 @@ class LeastSquares(NamedTuple):
         """
         X, y, s = self.data.host
         root = np.ones(len(X)) if s is None else np.sqrt(s)
-        M = root[:, None] * gram(X.T, ours=False) * root
+        M = root[:, None] * gram(X.T, ours=self.ours) * root
         beta, of_ones = _inverse(M, self.lam * self.total)(np.column_stack([root * y, root])).T
         b = (root @ beta) / (root @ of_ones) if self.intercept else 0.0
         u = root * (beta - b * of_ones) @ X
@@ -119,49 +129,41 @@ def minimised(data: Rows, lam: float, intercept: bool, tolerance: float, limit: 
     Raises:
         InputError: for an entry of X that is not finite.
     """
-    problem = LeastSquares(data, lam, intercept)
     expected = choices(*data.shape, lam, tolerance, free)
     report(in_lines(expected))
-    method, short = expected[0].name, False
-    # First of all, while BLAS's threads sleep.
-    solved = _by_columns(problem, ours=True) if method == COLUMNS else _as_centred(problem)
-    here = problem.evaluated(np.zeros(data.shape[1] + intercept))
+    ours = expected[0].name == COLUMNS
+    with one_blas_thread() if ours else contextlib.nullcontext():
+        return _minimised(LeastSquares(data, lam, intercept, ours), expected, tolerance, limit, report)
+
+
+def _minimised(problem, expected, tolerance, limit, report) -> Solution:
+    here = problem.evaluated(np.zeros(problem.data.shape[1] + problem.intercept))
     size = norm(here)
     if not math.isfinite(size):
-        all_finite("X", data.host[0])
-    bound, passes = tolerance * (size if size > 0 else 1.0), 1 + (method == COLUMNS)
-    if method == GRADIENTS:
-        late = expected[1].seconds * ENTRIES / math.prod(data.shape) if len(expected) > 1 else math.inf
+        all_finite("X", problem.data.host[0])
+    bound, passes, short = tolerance * (size if size > 0 else 1.0), 1, False
+    solved = _as_centred(problem)
+    if expected[0].name == GRADIENTS:
+        late = expected[1].seconds * ENTRIES / math.prod(problem.data.shape) if len(expected) > 1 else math.inf
         here, taken, short = _conjugate_gradients(problem, here, solved, bound, limit - passes, late)
         passes += taken
         if norm(here) > bound and len(expected) > 1:
             expected = (*expected[1:], expected[0])
-            method = expected[0].name
             report(f"after {passes} passes  {expected[0].in_words()}")
-            if method == COLUMNS:
-                solved, passes = _by_columns(problem, ours=False), passes + 1
-    if method == COLUMNS:
-        here, taken = _exact_steps(problem, here, solved, bound, limit - passes)
-        passes += taken
-    elif method == ROWS:
-        with contextlib.suppress(np.linalg.LinAlgError):
+    method = expected[0].name
+    # Numbers whose squares overflow have no equations.
+    with contextlib.suppress(np.linalg.LinAlgError):
+        if method == COLUMNS and norm(here) > bound:
+            solved, passes = _inverse(problem.hessian()), passes + 1
+            here, taken = _exact_steps(problem, here, solved, bound, limit - passes)
+            passes += taken
+        if method == ROWS and norm(here) > bound:
             there, passes = problem.evaluated(problem.from_rows()), passes + 2
             here = there if norm(there) < norm(here) else here
     if method != GRADIENTS and norm(here) > bound:
         here, taken, short = _conjugate_gradients(problem, here, solved, bound, limit - passes)
         passes += taken
     return ended(here, size, tolerance, passes, short, expected)
-
-
-def _by_columns(problem: LeastSquares, ours: bool) -> Callable[[np.ndarray], np.ndarray]:
-    """The inverse of the Hessian, as `LeastSquares.hessian` computes it, times a vector."""
-    with one_blas_thread() if ours else contextlib.nullcontext():
-        H = problem.hessian(ours)
-    try:
-        return _inverse(H)
-    except np.linalg.LinAlgError:
-        # The squares of such numbers overflow.
-        return _as_centred(problem)
 
 
 def _exact_steps(problem, here, solved, bound, limit):
