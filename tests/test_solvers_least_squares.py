@@ -70,6 +70,15 @@ def test_kind_data_are_left_to_conjugate_gradients_and_unkind_are_not(monkeypatc
     assert kind.stopped == unkind.stopped == "converged"
 
 
+def test_where_rounding_spoils_the_equations_of_the_rows_those_of_the_columns_follow(monkeypatch):
+    monkeypatch.setattr(least_squares, "TRIAL", 0.0)
+    lines = []
+    X, y, _ = data(100, 120)
+    found = solve(X * np.logspace(-4, 4, 120), y, 1e-4, report=lines.append)
+    assert [line.split("  ")[1].split(":")[0] for line in lines] == [least_squares.ROWS, least_squares.COLUMNS]
+    assert (found.method, found.stopped) == (least_squares.COLUMNS, "converged")
+
+
 def test_what_is_expected_follows_the_shape():
     first = lambda n, d, lam=1.0, free=np.inf: least_squares.choices(n, d, lam, 1e-10, free)[0].name
     assert first(100_000, 50) == least_squares.COLUMNS

@@ -143,27 +143,31 @@ def _minimised(problem, expected, tolerance, limit, report) -> Solution:
         all_finite("X", problem.data.host[0])
     bound, passes, short = tolerance * (size if size > 0 else 1.0), 1, False
     solved = _as_centred(problem)
-    if expected[0].name == GRADIENTS:
-        late = expected[1].seconds * ENTRIES / math.prod(problem.data.shape) if len(expected) > 1 else math.inf
+    used, equations = expected[0], [choice for choice in expected if choice.name != GRADIENTS]
+    if used.name == GRADIENTS:
+        late = equations[0].seconds * ENTRIES / math.prod(problem.data.shape) if equations else math.inf
         here, taken, short = _conjugate_gradients(problem, here, solved, bound, limit - passes, late)
         passes += taken
-        if norm(here) > bound and len(expected) > 1:
-            expected = (*expected[1:], expected[0])
-            report(f"after {passes} passes  {expected[0].in_words()}")
-    method = expected[0].name
-    # Numbers whose squares overflow have no equations.
-    with contextlib.suppress(np.linalg.LinAlgError):
-        if method == COLUMNS and norm(here) > bound:
-            solved, passes = _inverse(problem.hessian()), passes + 1
-            here, taken = _exact_steps(problem, here, solved, bound, limit - passes)
-            passes += taken
-        if method == ROWS and norm(here) > bound:
-            there, passes = problem.evaluated(problem.from_rows()), passes + 2
-            here = there if norm(there) < norm(here) else here
-    if method != GRADIENTS and norm(here) > bound:
+    # Of those of the rows rounding may leave too much; numbers whose squares overflow have none.
+    for choice in equations:
+        if norm(here) <= bound or passes >= limit:
+            break
+        if choice is not expected[0]:
+            report(f"after {passes} passes  {choice.in_words()}")
+        used, short = choice, False
+        with contextlib.suppress(np.linalg.LinAlgError):
+            if used.name == COLUMNS:
+                solved, passes = _inverse(problem.hessian()), passes + 1
+                here, taken = _exact_steps(problem, here, solved, bound, limit - passes)
+                passes += taken
+            else:
+                there, passes = problem.evaluated(problem.from_rows()), passes + 2
+                here = there if norm(there) < norm(here) else here
+    if used.name != GRADIENTS and norm(here) > bound:
         here, taken, short = _conjugate_gradients(problem, here, solved, bound, limit - passes)
         passes += taken
-    return ended(here, size, tolerance, passes, short, expected)
+    others = tuple(choice for choice in expected if choice is not used)
+    return ended(here, size, tolerance, passes, short, (used, *others))
 
 
 def _exact_steps(problem, here, solved, bound, limit):
