@@ -359,6 +359,28 @@ def test_bad_data_are_named(call, message):
         call(*data("logistic"))
 
 
+@pytest.mark.parametrize("shape", [(40, 4), (10, 400)])
+@pytest.mark.parametrize("model", smooth.MODELS)
+def test_an_entry_of_x_that_is_not_finite_is_named_though_its_row_has_no_weight(model, shape):
+    X, y = data(model, *shape)
+    weights = np.append(np.zeros(5), np.ones(shape[0] - 5))
+    for bad in (np.nan, np.inf):
+        for how in ({}, {"rows": 0}, {"lam": 0.0}):
+            with pytest.raises(InputError, match=r"X\[3, 1\] is not finite"):
+                solve(model, with_(X, (3, 1), bad), y, **{"lam": 0.1, "weights": weights, **how})
+
+
+@pytest.mark.parametrize("model", smooth.MODELS)
+def test_data_that_are_not_in_reach_of_numpy_are_left_to_jax(model, monkeypatch):
+    X, y = data(model, 400, 4)
+    expected = solve(model, X, y, 1e-2, intercept=True)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    found = solve(model, X, y, 1e-2, intercept=True)
+    assert found.stopped == "converged"
+    assert np.allclose(found.params, expected.params, atol=1e-7)
+    assert found.method.startswith(("L-BFGS", "Newton's"))
+
+
 def test_memory_that_is_not_there_is_said_and_not_taken(monkeypatch):
     monkeypatch.setattr(smooth, "_free_memory", lambda: 10)
     with pytest.raises(InputError, match="rows=0 needs neither"):

@@ -92,7 +92,8 @@ def solve(
         given = checked(model, X, y, weights, lam, delta, tolerance, limit)
         if lam == 0:
             all_finite("X", given.host[0])
-            one_minimum_at_most(given, intercept)
+            with one_blas_thread():
+                one_minimum_at_most(given, intercept)
         by_numpy = rows is None and isinstance(given.host[0], np.ndarray)
         if by_numpy and model == "least squares":
             return least_squares.minimised(given, lam, intercept, tolerance, limit, _free_memory(), report)
