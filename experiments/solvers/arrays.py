@@ -15,6 +15,7 @@ from experiments.solvers.threads import at_once, threads
 _ALIGNMENT = 64  # bytes: where an array begins that JAX takes on a CPU without a copy of its own
 _LARGE = 2**20  # entries, from which on threads share the copy
 SHARE = 2**22  # bytes of X for each device, at least, that shares its rows
+_SMALL = 2**18  # entries of X, below which each call of a compiled program takes it from NumPy faster
 _TOGETHER = 8  # rows, whose number is divisible so that each device's begin at an aligned address
 KEPT = 2**29  # bytes that stay with the process for the next copies
 
@@ -94,8 +95,8 @@ def _copied(a: np.ndarray, dtype: Any, rows: int) -> np.ndarray:
 class Rows:
     """Data that one device has, or whose rows several share, from when that is asked for.
 
-    Arrays of NumPy, which are not to change before, are copied for that, to all devices of a CPU where that pays;
-    arrays of JAX are taken as they are.
+    Arrays of NumPy, which are not to change before, are copied for that, to all devices of a CPU where that pays; small
+    ones are left to each call of a compiled program. Arrays of JAX are taken as they are.
 
     Attributes:
         host: X, y and weights, of which NumPy takes rows on a CPU; None for weights that are one.
@@ -103,15 +104,14 @@ class Rows:
 
     def __init__(self, X: Any, y: Any, weights: Any = None, dtype: Any = np.float64):
         self._given, self._dtype, self.shape = (X, y, weights), dtype, np.shape(X)
-        as_it_is = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous
-        if as_it_is and jax.default_backend() == "cpu":
+        fits = type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous
+        self._as_it_is = fits and jax.default_backend() == "cpu"
+        if self._as_it_is:
             self._given = X, *(None if a is None else np.asarray(a, dtype) for a in (y, weights))
-            self.host = self._given
-        else:
-            self.host = self._placed[2]
+        self.host = self._given if self._as_it_is else self._placed[2]
 
     @property
-    def arrays(self) -> tuple[jax.Array | None, ...]:
+    def arrays(self) -> tuple[jax.Array | np.ndarray | None, ...]:
         """The same for JAX. Where devices share the rows, some of weight 0 may be appended."""
         return self._placed[0]
 
@@ -126,6 +126,8 @@ class Rows:
         backend = jax.default_backend()
         shares = math.prod(self.shape) * np.dtype(dtype).itemsize // SHARE
         mesh = split_over(jax.devices()[:shares]) if backend == "cpu" else None
+        if mesh is None and self._as_it_is and X.size < _SMALL:
+            return self._given, None, self._given
         # X last: memory of arrays that are gone is let go at JAX's next call, and X may use it again.
         if mesh is None:
             y, weights, X = (None if a is None else on_device(a, dtype) for a in (y, weights, X))
