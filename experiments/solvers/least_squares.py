@@ -148,9 +148,9 @@ def _minimised(problem, expected, tolerance, limit, report) -> Solution:
         late = equations[0].seconds * ENTRIES / math.prod(problem.data.shape) if equations else math.inf
         here, taken, short = _conjugate_gradients(problem, here, solved, bound, limit - passes, late)
         passes += taken
-    # Of those of the rows rounding may leave too much; numbers whose squares overflow have none.
+    # Of those of the rows rounding may leave too much; numbers whose squares overflow have none. Each takes two passes.
     for choice in equations:
-        if norm(here) <= bound or passes >= limit:
+        if norm(here) <= bound or passes + 2 > limit:
             break
         if choice is not expected[0]:
             report(f"after {passes} passes  {choice.in_words()}")
