@@ -113,6 +113,7 @@ def test_columns_that_screening_misses_are_found_by_the_check(few, monkeypatch):
 def test_each_half_of_the_method_is_used(method, monkeypatch):
     X, y = data()
     lam = 0.05 * lam_max(X, y)
+    monkeypatch.setattr(sparse, "TRIES", 0)
     if method == "sweeps":
         monkeypatch.setattr(sparse._Search, "newton", lambda self, state, *_, **how: state)
         monkeypatch.setattr(screened, "CRAWLING", 1000)
@@ -221,3 +222,40 @@ def test_one_number_that_is_not_finite_is_found_though_its_target_is_zero():
     X[3, 5], y[3] = np.inf, 0.0
     with pytest.raises(InputError, match="not finite"):
         elastic_net(X, y, 1.0)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_a_path_takes_about_one_exact_solution_for_each_lam(l1_ratio, monkeypatch):
+    X, y = data(400, 60)
+    monkeypatch.setattr(sparse._Search, "minimised", lambda *_: pytest.fail("signs were not settled"))
+    lams = lam_grid(X, y, 50, 1e-3, l1_ratio)
+    path = elastic_net_path(X, y, lams, l1_ratio, tolerance=1e-12)
+    assert set(path.stopped) == {"converged"}
+    predicted = np.sum(path.steps)
+    assert predicted < 100
+    # Without the line through the last two solutions signs are worse predicted.
+    follow = sparse._Search.next
+    monkeypatch.setattr(sparse._Search, "next", lambda self, trail, *how: follow(self, trail[-1:], *how))
+    assert np.sum(elastic_net_path(X, y, lams, l1_ratio, tolerance=1e-12).steps) > predicted
+
+
+def test_equations_without_a_solution_are_not_trusted(monkeypatch):
+    X, y = data(20, 1)
+    X = np.append(X, X, axis=1)
+    search = sparse._Search(X, y, X.T @ y, 1.0, 1e-10, 100)
+    # Two equal columns with correlations of unequal signs, which a factor of what is nearly their Gram matrix gives.
+    l1, state = 0.1 * lam_max(X, y), search.fitted(None)
+    unequal = screened.State(state.w, 2 * l1 * np.array([1.0, -1.0]))
+    assert search.settled(state, unequal, l1, 0.0, screened.TRIES) is None
+    monkeypatch.setattr(screened, "SINGULAR", np.inf)
+    assert search.settled(state, unequal, l1, 0.0, screened.TRIES) is not None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_more_columns_than_rows_that_are_nearly_the_same(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((25, 1)) + 0.2 * rng.standard_normal((25, 90)), rng.standard_normal(25)
+    lams = lam_grid(X, y, 10, 1e-3)
+    path = elastic_net_path(X, y, lams)
+    assert set(path.stopped) == {"converged"}
+    assert np.max(relative_gaps(path, X, y, lams)) <= 2e-10

@@ -8,16 +8,19 @@ with them. The problems are solved in terms of the working set; then one product
 matrix product that costs little more than the product with one vector. Columns that violate the conditions of
 optimality join, and what is not certified is solved again, from there.
 
-*Solver of a quadratic.* Sweeps of coordinate descent, a compiled loop, settle the support; Newton's step on the
-support, an exact solution where no sign changes, ends it. Sweeps are cheap and always descend; the step makes the
-certificate as small as round-off allows. The factor of the last lam predicts the support of the next one. Where columns
-are nearly the same, as those with large means are, sweeps crawl: then exact steps go from one set of signs to the next.
+*Solver of a quadratic.* The lines through the last two solutions predict the signs of the next one. For known signs it
+solves linear equations; where these give other signs, or correlations that are too large, all of these signs change at
+once, which is Newton's method for the conditions of optimality and mostly ends at the first or the second solution.
+Where it does not, sweeps of coordinate descent, a compiled loop, which are cheap and always descend, alternate with
+steps to the exact solution for the present signs, or to the first change of one. Where columns are nearly the same, as
+those with large means are, sweeps crawl: then exact steps go from one set of signs to the next.
 
 Source: Tibshirani, Bien, Friedman, Hastie, Simon, Taylor and Tibshirani, *Strong rules for discarding predictors in
 lasso-type problems* (2012); Friedman, Hastie and Tibshirani, *Regularization paths for generalized linear models via
 coordinate descent* (2010), for the sweeps on a Gram matrix; Osborne, Presnell and Turlach, *A new approach to variable
-selection in least squares problems* (2000), for the step to a change of sign; Lee, Battle, Raina and Ng, *Efficient
-sparse coding algorithms* (2007), for the search by signs.
+selection in least squares problems* (2000), for the step to a change of sign; Hintermueller, Ito and Kunisch, *The
+primal-dual active set strategy as a semismooth Newton method* (2002), for changes of all signs at once; Lee, Battle,
+Raina and Ng, *Efficient sparse coding algorithms* (2007), for the search by signs.
 """
 
 from __future__ import annotations
@@ -42,10 +45,12 @@ MARGIN = 0.15  # of a step of lam, by which predicted correlations may err
 LEAST = 64  # columns that may be added whatever the working set
 SWEEPS = 2  # of coordinate descent between two Newton steps
 CRAWLING = 4  # times of them, after which signs change one at a time
+SINGULAR = 1e-6  # of lambda_1, by which what should be solved is not, so that columns of the support are dependent
+TRIES = 8  # of changes of all signs at once
 ROUNDS = 30  # of checks for the same lam
-RIDGE = 1e-13  # of the mean of the diagonal, added where the support's Gram matrix is singular
+RIDGE = 1e-13  # of the mean of the diagonal, added first where the support's Gram matrix is singular
 CHANGES = 0.15  # of a support, for which its factor is not made anew
-SMALL = 50  # columns of a support whose factor is always made anew
+SMALL = 100  # columns of a support whose factor is always made anew
 SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
 MEMORY = 2**33  # bytes of a Gram matrix
 
@@ -149,7 +154,7 @@ class Screened(ABC):
         # Of the room the first columns are taken: a part that grows is not copied each time.
         self.part = self.room = np.zeros((len(X), 0), order="F")
         self.gram = np.zeros((0, 0))
-        self.padded = None
+        self.shared: jax.Array | None = None  # the Gram matrix as JAX sees it, the same memory on a CPU
         self.factor: tuple[np.ndarray, np.ndarray, float] | None = None
         self.support = self.columns  # of the last exact step
 
@@ -267,7 +272,7 @@ class Screened(ABC):
         symmetric = left is new and not m
         self.gram[m : m + k, : m + k] = gram(new) if symmetric else product(left.T, self.part)
         self.gram[:m, m : m + k] = self.gram[m : m + k, :m].T
-        self.share()
+        self.shared = None
 
     def enter(self, joining: np.ndarray) -> None:
         """Names of columns, and memory for them and their rows of the Gram matrix, which are 0."""
@@ -283,17 +288,52 @@ class Screened(ABC):
             self.room[:, :m] = self.part
         self.part = self.room[:, :size]
 
-    def share(self) -> None:
-        """Show a changed Gram matrix to JAX: the same memory on the CPU. The array made of it before is not used any
-        more."""
-        self.padded = jax.device_put(self.gram, may_alias=True)
-
     def weighted(self, new: np.ndarray) -> np.ndarray:
         """Columns times the weights of the Gram matrix."""
         return new
 
     def pad(self, a: np.ndarray) -> np.ndarray:
         return np.append(a, np.zeros(len(self.gram) - len(a)))
+
+    def settled(self, state: State, ahead: State, l1: float, l2: float, tries: int) -> tuple[State, int] | None:
+        """From the state to the minimum, if the signs of what lies ahead, or some that follow from these, are its
+        signs; and the steps taken.
+        """
+        kept, joining = np.where(ahead.w * state.w > 0, ahead.w, 0.0), np.where(np.abs(ahead.c) > l1, ahead.c, 0.0)
+        signs = np.sign(np.where(state.w != 0, kept, joining))
+        w, c = state.w.copy(), state.c
+        for k in range(1, tries + 1):
+            support, gone = np.flatnonzero(signs), np.flatnonzero((signs == 0) & (w != 0))
+            self.known(support, c)
+            if len(gone):
+                c = c + self.image(gone, w[gone])
+                w[gone] = 0.0
+            wanted = signs[support]
+            if len(support):
+                move = self.solved(support, c[support] - l2 * w[support] - l1 * wanted, l2, False)
+                w[support] += move
+                c = c - self.image(support, move)
+                if not np.abs(c[support] - l2 * w[support] - l1 * wanted).max() <= SINGULAR * l1:
+                    return None
+            lost, violating = w[support] * wanted <= 0, np.abs(c) > l1 * (1 + 1e-12)
+            violating[support] = False
+            if not (lost.any() or violating.any()):
+                return State(w, c), k
+            signs[support[lost]] = 0.0
+            signs[violating] = np.sign(c[violating])
+        return None
+
+    def image(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The Gram matrix times a vector that is 0 but for some columns."""
+        m = len(self.columns)
+        if 3 * len(columns) < m:
+            return values @ self.gram[columns, :m]
+        whole = np.zeros(m)
+        whole[columns] = values
+        return self.gram[:m, :m] @ whole
+
+    def known(self, support: np.ndarray, c: np.ndarray) -> None:  # noqa: B027, not all losses wait with rows
+        """Have the rows of the Gram matrix for a support where correlations are c."""
 
     def newton(self, state: State, l1: float, l2: float, stale: bool = False) -> State:
         """The exact minimum for the present signs, or, where signs change on the way there, a lower point before."""
@@ -324,7 +364,9 @@ class Screened(ABC):
         if k % CRAWLING == 0:
             return self.pivoted(state, l1, l2, limit)
         m = len(self.columns)
-        w, c, taken = _sweeps(self.padded, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit))
+        if self.shared is None:
+            self.shared = jax.device_put(self.gram, may_alias=True)
+        w, c, taken = _sweeps(self.shared, self.pad(state.w), self.pad(state.c), l1, l2, min(SWEEPS, limit))
         state, steps = State(np.asarray(w)[:m], np.asarray(c)[:m]), int(taken)
         return (self.newton(state, l1, l2), steps + 1) if steps < limit else (state, steps)
 
@@ -366,11 +408,9 @@ class Screened(ABC):
 
     def moved(self, state, support, end, l1, l2) -> State | None:
         """The state in which the support has the values `end`, if the value of P is not larger there."""
-        m, v = len(self.columns), state.w[support]
+        v = state.w[support]
         change = end - v
-        along = np.zeros(m)
-        along[support] = change
-        image = self.gram[:m, :m] @ along
+        image = self.image(support, change)
         slope = -state.c[support] @ change + l1 * (np.abs(end) - np.abs(v)).sum()
         rise = slope + image[support] @ change / 2 + l2 / 2 * (end @ end - v @ v)
         if not rise <= 1e-16 * self.unit:
@@ -418,10 +458,10 @@ class Screened(ABC):
         """The upper Cholesky factor of block + l2, of what is near where that is singular; the block is overwritten."""
         diagonal = np.einsum("ii->i", block)
         diagonal += l2
-        ridge = RIDGE * diagonal.mean()
+        share = RIDGE
         while (factor := _cholesky(block)) is None:
-            diagonal += ridge
-            ridge *= 100
+            diagonal += share * diagonal.mean()
+            share *= 100
         return factor
 
 

@@ -3,7 +3,7 @@ r"""Paths of the lasso and of the elastic net to a certificate, with few passes 
 The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw\|^2 + \lambda (\alpha \|w\|_1 +
 \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. It is minimised in terms of the Gram matrix alone, as
 `experiments.solvers.screened` says. Few columns are all in the working set from the start, and a column has its row of
-the Gram matrix, of all columns, when it first violates the conditions of optimality.
+the Gram matrix, of all columns, when it first violates the conditions of optimality or is expected to.
 
 The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64. Where
 all are in the working set it is computed from the Gram matrix and a bound on its rounding errors added, if that is
@@ -19,6 +19,7 @@ import numpy as np
 
 from experiments.solvers.screened import (
     SHARE,
+    TRIES,
     Path,
     Screened,
     Solution,
@@ -28,10 +29,11 @@ from experiments.solvers.screened import (
     grid,
     single,
 )
-from experiments.solvers.threads import one_blas_thread, product
+from experiments.solvers.threads import gram, one_blas_thread, product
 
 ALL = 1000  # columns that are all in the working set: rows of their Gram matrix are cheaper than checks of the others
-FIRST = 24  # rows of it that are computed at least: nearly as fast as one
+FIRST = 12  # rows of it that are computed at least: nearly as fast as one
+DENSE = 0.25  # part of its rows, from which on all are computed at once: by symmetry at half the price
 PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
 
 
@@ -84,20 +86,29 @@ class _Search(Screened):
             self.room = X
             self.enter(np.arange(X.shape[1]))
         self.filled = np.zeros(len(self.columns), bool)
+        self.trail: list[tuple[float, State]] = []  # the last lam but one, and its solution
 
-    def fill(self, c: np.ndarray, l1: float) -> None:
-        """Rows of the Gram matrix for violating columns, and for those that may be next: as many as there are."""
-        missing = np.flatnonzero(~self.filled)
-        violating = np.count_nonzero(np.abs(c[missing]) > l1)
-        if not violating:
-            return
-        count = min(max(violating, FIRST, np.count_nonzero(self.filled)), len(missing))
-        new = missing[np.argpartition(-np.abs(c[missing]), count - 1)[:count]]
-        rows = product(self.X[:, new].T, self.X)
-        d = len(self.filled)
-        self.gram[new, :d], self.gram[:d, new] = rows, rows.T
-        self.filled[new] = True
-        self.share()
+    def fill(self, c: np.ndarray, needed: int) -> None:
+        """Rows of the Gram matrix for so many columns with the largest correlations, and for those that may be next: as
+        many as there are.
+        """
+        missing, d = np.flatnonzero(~self.filled), len(self.filled)
+        count = min(max(needed, FIRST, d - len(missing)), len(missing))
+        if d - len(missing) + count >= DENSE * d:
+            self.gram[:d, :d] = gram(self.X)
+            self.filled[:] = True
+        else:
+            new = missing[np.argpartition(-np.abs(c[missing]), count - 1)[:count]]
+            rows = product(self.X[:, new].T, self.X)
+            self.gram[new, :d], self.gram[:d, new] = rows, rows.T
+            self.filled[new] = True
+        self.shared = None
+
+    def known(self, support: np.ndarray, c: np.ndarray) -> None:
+        if len(self.filled) and (missing := np.count_nonzero(~self.filled[support])):
+            urgent = c.copy()
+            urgent[support] = np.inf
+            self.fill(urgent, missing)
 
     def fitted(self, state: State | None) -> State:
         b = self.c[self.columns]
@@ -113,44 +124,81 @@ class _Search(Screened):
         return State(np.append(state.w, np.zeros(len(c) - len(state.w))), c)
 
     def check(self, open_, states, lams, params, gaps) -> np.ndarray:
-        W = np.array([states[i].w for i in open_])
-        if self.inside.all() and (error := self.rounding(W)) <= (1 - SHARE) * self.tolerance:
-            b = self.c[self.columns]
-            C = b - W @ self.gram[: len(b), : len(b)]
-            for k, i in enumerate(open_):
-                params[i][self.columns] = W[k]
-                of_fit = self.square - b @ W[k]
-                gaps[i] = error + self.gap(W[k], C[k], of_fit - C[k] @ W[k], of_fit, lams[i])
-            return C[:, np.argsort(self.columns)]
-        used = np.flatnonzero(W.any(axis=0))
-        residual = self.y - product(W[:, used], self.part[:, used].T)
-        C = product(residual, self.X)
-        for k, i in enumerate(open_):
-            params[i] = 0.0
-            params[i][self.columns] = W[k]
-            r = residual[k]
-            gaps[i] = self.gap(params[i], C[k], float(r @ r), float(self.y @ r), lams[i])
+        W, C = np.array([states[i].w for i in open_]), np.empty((len(open_), len(self.c)))
+        params[open_] = 0.0
+        params[np.ix_(open_, self.columns)] = W
+        rest = np.array(open_)
+        if self.inside.all():
+            C[:, self.columns], found = self.judged(W, lams[open_])
+            gaps[open_] = found + self.rounding(W)
+            rest = rest[~(gaps[open_] <= self.tolerance)]
+        if len(rest):
+            chosen = np.isin(open_, rest)
+            used = np.flatnonzero(W[chosen].any(axis=0))
+            residual = self.y - product(W[chosen][:, used], self.part[:, used].T)
+            C[chosen] = product(residual, self.X)
+            squares = (residual**2).sum(axis=1)
+            gaps[rest] = self.gaps(params[rest], C[chosen], squares, residual @ self.y, lams[rest])
         return C
 
-    def rounding(self, W: np.ndarray) -> float:
-        """How far relative gaps from the Gram matrix are from those of the data, at most.
+    def judged(self, W: np.ndarray, lams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Correlations and gaps, from the Gram matrix."""
+        b = self.c[self.columns]
+        C = b - W @ self.gram[: len(b), : len(b)]
+        of_fit = self.square - W @ b
+        return C, self.gaps(W, C, of_fit - np.einsum("ij,ij->i", W, C), of_fit, lams)
+
+    def rounding(self, W: np.ndarray) -> np.ndarray:
+        """How far relative gaps from the Gram matrix are from those of the data, at most, for each w.
 
         Inner products of n numbers are off by about the root of n times the unit of rounding, in parts of the product
-        of lengths (Higham and Mary, *A new approach to probabilistic rounding error analysis*, 2019).
+        of lengths, and by 8 times that hardly ever (Higham and Mary, *A new approach to probabilistic rounding error
+        analysis*, 2019).
         """
         if self.square == 0:
-            return np.inf
+            return np.full(len(W), np.inf)
         lengths = np.sqrt(np.diagonal(self.gram)[: len(self.columns)])
-        total = np.sqrt(self.square) + float((np.abs(W) @ lengths).max(initial=0.0))
-        return float(8 * np.sqrt(sum(self.X.shape)) * np.finfo(float).eps * total**2 / self.square)
+        total = np.sqrt(self.square) + np.abs(W) @ lengths
+        return 8 * np.sqrt(sum(self.X.shape)) * np.finfo(float).eps / 2 * total**2 / self.square
 
     def gap_at_zero(self, lam: float) -> float:
         return self.gap(np.zeros(len(self.c)), self.c, self.square, self.square, lam)
 
     def gap(self, w, c, square, product, lam) -> float:
-        """`certificates.elastic_net_relative_gap` from c = X'r, r'r and y'r."""
-        l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
-        return _gap(w, c, square, product, l1, l2) / (self.square / 2 if self.square > 0 else 1.0)
+        return float(self.gaps(w[None], c[None], np.array([square]), np.array([product]), np.array([lam]))[0])
+
+    def gaps(self, W, C, squares, products, lams) -> np.ndarray:
+        """`certificates.elastic_net_relative_gap` of several lam, from X'r, r'r and y'r of each."""
+        l1, l2 = lams * self.l1_ratio, lams * (1 - self.l1_ratio)
+        return _gaps(W, C, squares, products, l1, l2) / (self.square / 2 if self.square > 0 else 1.0)
+
+    def improve(self, open_, states, state, lams, steps) -> None:
+        if states:
+            for i in open_:
+                states[i], taken = self.next([(lams[i], self.fitted(states[i]))], lams[i], self.limit - steps[i])
+                steps[i] += taken
+            return
+        before = float(np.abs(self.c).max()) / self.l1_ratio if state is None else lams[open_[0] - 1]
+        trail = [(lam, self.fitted(old)) for lam, old in [*self.trail, (before, state)]]
+        for i in open_:
+            states[i], steps[i] = self.next(trail, lams[i], self.limit)
+            # Equal lams are one: lines are drawn through the last two that differ.
+            trail = [*(trail[-1:] if lams[i] < trail[-1][0] else trail[:-1]), (lams[i], states[i])]
+        self.trail = trail[:-1]
+
+    def next(self, trail: list[tuple[float, State]], lam: float, limit: int) -> tuple[State, int]:
+        """The minimum in terms of the working set from those of one or two lam before, and the steps taken."""
+        now, state = trail[-1]
+        ahead = state
+        if len(trail) > 1:
+            before, old = trail[0]
+            part = (lam - now) / (now - before)
+            ahead = State(state.w + part * (state.w - old.w), state.c + part * (state.c - old.c))
+        tries = min(limit, TRIES)
+        if found := self.settled(state, ahead, lam * self.l1_ratio, lam * (1 - self.l1_ratio), tries):
+            return found
+        state, taken = self.minimised(state, lam, limit - tries) if tries < limit else (state, 0)
+        return state, tries + taken
 
     def minimised(self, state: State, lam: float, limit: int) -> tuple[State, int]:
         """From the Gram matrix alone."""
@@ -167,7 +215,8 @@ class _Search(Screened):
         best, least, turns, since = state, gap(state), 0, 0
         while steps < limit and least > target and since < PATIENCE:
             turns += 1
-            self.fill(state.c, l1)
+            if violating := np.count_nonzero((np.abs(state.c) > l1)[~self.filled]):
+                self.fill(state.c, violating)
             state, taken = self.turn(turns, state, l1, l2, limit - steps)
             steps, present = steps + taken, gap(state)
             since = 0 if present < least else since + 1
@@ -175,13 +224,17 @@ class _Search(Screened):
         return best, steps
 
 
-def _gap(w, c, square, product, l1, l2) -> float:
-    """`certificates.elastic_net_gap`, from c = X'r, r'r and y'r, whose comments say why."""
-    shrunk, squares = c - l2 * w, square + l2 * (w @ w)
-    scale, highest = product / squares if squares > 0 else 0.0, np.abs(shrunk).max(initial=0.0)
-    scale = scale if abs(scale) * highest <= l1 else np.sign(scale) * l1 / highest
-    gap = squares / 2 + l1 * np.abs(w).sum() - (scale * product - scale**2 * squares / 2)
-    if l2 > 0:
-        taken = np.clip(c, -l1, l1)
-        gap = min(gap, np.sum((c - taken - l2 * w) ** 2 / (2 * l2) + l1 * np.abs(w) - taken * w))
-    return max(float(gap), 0.0) if np.isfinite(gap) else float("nan")
+def _gaps(W, C, squares, products, l1, l2) -> np.ndarray:
+    """`certificates.elastic_net_gap` of several w, from c = X'r, r'r and y'r, whose comments say why."""
+    with np.errstate(all="ignore"):
+        shrunk, squares = C - l2[:, None] * W, squares + l2 * np.einsum("ij,ij->i", W, W)
+        scale, highest = np.where(squares > 0, products / squares, 0.0), np.abs(shrunk).max(axis=1, initial=0.0)
+        scale = np.where(np.abs(scale) * highest <= l1, scale, np.sign(scale) * l1 / highest)
+        size = np.abs(W)
+        gaps = squares / 2 + l1 * size.sum(axis=1) - (scale * products - scale**2 * squares / 2)
+        if l2.any():
+            l1, l2 = l1[:, None], l2[:, None]
+            taken = np.clip(C, -l1, l1)
+            other = ((C - taken - l2 * W) ** 2 / (2 * l2) + l1 * size - taken * W).sum(axis=1)
+            gaps = np.fmin(gaps, other)
+        return np.where(np.isfinite(gaps), np.maximum(gaps, 0.0), np.nan)

@@ -29,6 +29,7 @@ import numpy as np
 from experiments.solvers.screened import (
     SHARE,
     SWEEPS,
+    TRIES,
     Path,
     Screened,
     Solution,
@@ -43,6 +44,7 @@ from jaxderiv.errors import InputError
 
 WIDE = 100  # times the working set: so many columns are checked for several lam at once
 EXACT = 0.1  # of the violation before a step, that minimising its model may leave
+MODERATE = 256  # columns of a support, up to which a model is minimised exactly
 INNER = 20  # times of sweeps and a step for one model
 HALVINGS = 30  # on a line
 DESCENT = 1e-4  # of the fall that the model predicts
@@ -185,6 +187,8 @@ class _Search(Screened):
     def modelled(self, state: State, l1: float, l2: float) -> State:
         """The minimum of the quadratic with the Hessian and the state's correlations, nearly."""
         m, target = len(self.columns), EXACT * _violation(state, l1, l2)
+        if np.count_nonzero(state.w) <= MODERATE and (found := self.settled(state, state, l1, l2, TRIES)):
+            return found[0]
         if self.factor is not None:
             state = self.newton(state, l1, l2, stale=True)
         for k in range(1, INNER + 1):
@@ -236,7 +240,7 @@ class _Search(Screened):
         self.curvature = curvature
         rows = self.part * np.sqrt(self.curvature / len(curvature))[:, None]
         self.gram[:m, :m] = gram(rows)
-        self.padded = jax.device_put(self.gram, may_alias=True)
+        self.shared = None
         self.factor = None
         return True
 
