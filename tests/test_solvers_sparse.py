@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from experiments import certificates
-from experiments.solvers import screened, sparse, threads
+from experiments.solvers import quadratic, screened, sparse, threads
 from experiments.solvers.sparse import elastic_net, elastic_net_path, lam_grid, lam_max
 from jaxderiv.errors import InputError
 
@@ -32,7 +32,9 @@ def few(monkeypatch):
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 @pytest.mark.parametrize("shape", [(60, 30), (40, 150)])
-def test_every_certificate_holds_and_is_that_of_the_data(shape, l1_ratio, few):
+@pytest.mark.parametrize("tries", [quadratic.TRIES, 0])
+def test_every_certificate_holds_and_is_that_of_the_data(shape, l1_ratio, tries, few, monkeypatch):
+    monkeypatch.setattr(sparse, "TRIES", tries)  # 0: signs are never settled at once
     X, y = data(*shape)
     lams = lam_grid(X, y, 20, 1e-3, l1_ratio)
     path = elastic_net_path(X, y, lams, l1_ratio, tolerance=1e-12)
@@ -116,7 +118,7 @@ def test_each_half_of_the_method_is_used(method, monkeypatch):
     monkeypatch.setattr(sparse, "TRIES", 0)
     if method == "sweeps":
         monkeypatch.setattr(sparse._Search, "newton", lambda self, state, *_, **how: state)
-        monkeypatch.setattr(screened, "CRAWLING", 1000)
+        monkeypatch.setattr(quadratic, "CRAWLING", 1000)
     found = elastic_net(X, y, lam, tolerance=1e-12, limit=100_000)
     assert found.stopped == "converged"
     # Coordinate descent alone is slow for correlated columns; with Newton's steps a few sweeps are enough.
@@ -245,10 +247,10 @@ def test_equations_without_a_solution_are_not_trusted(monkeypatch):
     search = sparse._Search(X, y, X.T @ y, 1.0, 1e-10, 100)
     # Two equal columns with correlations of unequal signs, which a factor of what is nearly their Gram matrix gives.
     l1, state = 0.1 * lam_max(X, y), search.fitted(None)
-    unequal = screened.State(state.w, 2 * l1 * np.array([1.0, -1.0]))
-    assert search.settled(state, unequal, l1, 0.0, screened.TRIES) is None
-    monkeypatch.setattr(screened, "SINGULAR", np.inf)
-    assert search.settled(state, unequal, l1, 0.0, screened.TRIES) is not None
+    unequal = quadratic.State(state.w, 2 * l1 * np.array([1.0, -1.0]))
+    assert search.settled(state, unequal, l1, 0.0, quadratic.TRIES) is None
+    monkeypatch.setattr(quadratic, "SINGULAR", np.inf)
+    assert search.settled(state, unequal, l1, 0.0, quadratic.TRIES) is not None
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -259,3 +261,9 @@ def test_more_columns_than_rows_that_are_nearly_the_same(seed):
     path = elastic_net_path(X, y, lams)
     assert set(path.stopped) == {"converged"}
     assert np.max(relative_gaps(path, X, y, lams)) <= 2e-10
+
+
+def test_squares_that_are_not_finite_are_an_error():
+    X, y = data()
+    with pytest.raises(InputError, match="squares of X are not finite"):
+        elastic_net_path(1e200 * X, y, lam_grid(1e200 * X, y, 5))

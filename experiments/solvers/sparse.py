@@ -2,12 +2,13 @@ r"""Paths of the lasso and of the elastic net to a certificate, with few passes 
 
 The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw\|^2 + \lambda (\alpha \|w\|_1 +
 \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. It is minimised in terms of the Gram matrix alone, as
-`experiments.solvers.screened` says. Few columns are all in the working set from the start, and a column has its row of
+`experiments.solvers.quadratic` says, along the path of `experiments.solvers.screened`: the line through the last two
+solutions predicts the signs of the next one. Few columns are all in the working set from the start, and a column has its row of
 the Gram matrix, of all columns, when it first violates the conditions of optimality or is expected to.
 
 The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64. Where
 all are in the working set it is computed from the Gram matrix and a bound on its rounding errors added, if that is
-small.
+within the tolerance.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.solvers.quadratic import TRIES, State
 from experiments.solvers.screened import (
     SHARE,
-    TRIES,
     Path,
     Screened,
     Solution,
-    State,
     allowed,
     checked,
     grid,
@@ -88,27 +88,25 @@ class _Search(Screened):
         self.filled = np.zeros(len(self.columns), bool)
         self.trail: list[tuple[float, State]] = []  # the last lam but one, and its solution
 
-    def fill(self, c: np.ndarray, needed: int) -> None:
-        """Rows of the Gram matrix for so many columns with the largest correlations, and for those that may be next: as
-        many as there are.
+    def known(self, columns: np.ndarray, c: np.ndarray) -> None:
+        """Make rows of the Gram matrix for these columns, and for as many as there are with the largest correlations c,
+        which may be next.
         """
-        missing, d = np.flatnonzero(~self.filled), len(self.filled)
-        count = min(max(needed, FIRST, d - len(missing)), len(missing))
+        if not len(self.filled) or self.filled[columns].all():
+            return
+        missing, needed, d = np.flatnonzero(~self.filled), columns[~self.filled[columns]], len(self.filled)
+        count = min(max(len(needed), FIRST, d - len(missing)), len(missing))
         if d - len(missing) + count >= DENSE * d:
             self.gram[:d, :d] = gram(self.X)
             self.filled[:] = True
         else:
-            new = missing[np.argpartition(-np.abs(c[missing]), count - 1)[:count]]
+            urgency = np.abs(c)
+            urgency[needed] = np.inf
+            new = missing[np.argpartition(-urgency[missing], count - 1)[:count]]
             rows = product(self.X[:, new].T, self.X)
             self.gram[new, :d], self.gram[:d, new] = rows, rows.T
             self.filled[new] = True
-        self.shared = None
-
-    def known(self, support: np.ndarray, c: np.ndarray) -> None:
-        if len(self.filled) and (missing := np.count_nonzero(~self.filled[support])):
-            urgent = c.copy()
-            urgent[support] = np.inf
-            self.fill(urgent, missing)
+        self.changed()
 
     def fitted(self, state: State | None) -> State:
         b = self.c[self.columns]
@@ -152,14 +150,13 @@ class _Search(Screened):
         """How far relative gaps from the Gram matrix are from those of the data, at most, for each w.
 
         Inner products of n numbers are off by about the root of n times the unit of rounding, in parts of the product
-        of lengths, and by 8 times that hardly ever (Higham and Mary, *A new approach to probabilistic rounding error
-        analysis*, 2019).
+        of lengths (Higham and Mary, *A new approach to probabilistic rounding error analysis*, 2019).
         """
         if self.square == 0:
             return np.full(len(W), np.inf)
         lengths = np.sqrt(np.diagonal(self.gram)[: len(self.columns)])
         total = np.sqrt(self.square) + np.abs(W) @ lengths
-        return 8 * np.sqrt(sum(self.X.shape)) * np.finfo(float).eps / 2 * total**2 / self.square
+        return 8 * np.sqrt(sum(self.X.shape)) * np.finfo(float).eps * total**2 / self.square
 
     def gap_at_zero(self, lam: float) -> float:
         return self.gap(np.zeros(len(self.c)), self.c, self.square, self.square, lam)
@@ -203,20 +200,17 @@ class _Search(Screened):
     def minimised(self, state: State, lam: float, limit: int) -> tuple[State, int]:
         """From the Gram matrix alone."""
         l1, l2 = lam * self.l1_ratio, lam * (1 - self.l1_ratio)
-        target, steps = SHARE * self.tolerance, 0
+        target = SHARE * self.tolerance
         b = self.c[self.columns]
 
         def gap(state: State) -> float:
             product = self.square - b @ state.w
             return self.gap(state.w, state.c, product - state.c @ state.w, product, lam)
 
-        if self.factor is not None:
-            state, steps = self.newton(state, l1, l2, stale=True), 1
-        best, least, turns, since = state, gap(state), 0, 0
+        best, least, turns, since, steps = state, gap(state), 0, 0, 0
         while steps < limit and least > target and since < PATIENCE:
             turns += 1
-            if violating := np.count_nonzero((np.abs(state.c) > l1)[~self.filled]):
-                self.fill(state.c, violating)
+            self.known(np.flatnonzero(np.abs(state.c) > l1), state.c)
             state, taken = self.turn(turns, state, l1, l2, limit - steps)
             steps, present = steps + taken, gap(state)
             since = 0 if present < least else since + 1

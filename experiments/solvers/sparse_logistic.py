@@ -2,10 +2,10 @@ r"""Paths of logistic regression with an l1 or elastic-net penalty to a certific
 
 The objective is the one of `experiments.certificates.logistic_gap`, $F(w) = \frac1n \sum_i \ell(x_i^\top w, y_i) +
 \lambda (\alpha \|w\|_1 + \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``; there is no intercept. The
-path, its screening and the exact steps on a support are those of `experiments.solvers.screened`.
+path and its screening are those of `experiments.solvers.screened`, the models `experiments.solvers.quadratic`.
 
-*Steps* are those of the proximal Newton method: a quadratic model of the loss, the penalty as it is, minimised by
-sweeps of coordinate descent and exact steps on the support; then a search on the line to its minimum.
+*Steps* are those of the proximal Newton method: a quadratic model of the loss, the penalty as it is, is minimised,
+exactly for supports of moderate size; then a search on the line to its minimum.
 
 *Hessian.* A new one, $X_W^\top S X_W / n$ for the curvatures S, costs as much as several steps. So one serves for
 several steps and lam, scaled to the sum of the present curvatures, and columns that join add rows to it. How far the
@@ -26,14 +26,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments.solvers.quadratic import SWEEPS, TRIES, State
 from experiments.solvers.screened import (
     SHARE,
-    SWEEPS,
-    TRIES,
     Path,
     Screened,
     Solution,
-    State,
     allowed,
     checked,
     grid,
@@ -141,12 +139,6 @@ class _Search(Screened):
     def weighted(self, new: np.ndarray) -> np.ndarray:
         return new * (self.curvature / len(self.y))[:, None]
 
-    def grow(self, joining: np.ndarray) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            super().grow(joining)
-        if not np.isfinite(np.einsum("ii->i", self.gram)).all():
-            raise InputError("squares of X are not finite; allowed: numbers of moderate size; divide X by its largest")
-
     def fitted(self, point: _Point | None) -> _Point:
         if point is None:
             r, z = self.y - 0.5, np.zeros(len(self.y))
@@ -159,6 +151,13 @@ class _Search(Screened):
 
     def refitted(self, point: _Point, c: np.ndarray) -> _Point:
         return point._replace(w=np.append(point.w, np.zeros(len(c) - len(point.w))), c=c)
+
+    def improve(self, open_, states, state, lams, steps) -> None:
+        for i in open_:
+            begun = self.fitted(states.get(i, state))
+            states[i], taken = self.minimised(begun, lams[i], self.limit - steps[i])
+            # The next one starts here, in later rounds from its own last point.
+            state, steps[i] = states[i], steps[i] + taken
 
     def minimised(self, point: _Point, lam: float, limit: int) -> tuple[_Point, int]:
         """Steps until the working set alone has the tolerance or makes no progress; returns their number, too."""
@@ -240,7 +239,7 @@ class _Search(Screened):
         self.curvature = curvature
         rows = self.part * np.sqrt(self.curvature / len(curvature))[:, None]
         self.gram[:m, :m] = gram(rows)
-        self.shared = None
+        self.changed()
         self.factor = None
         return True
 
