@@ -47,6 +47,7 @@ METHODS = ("kernel", "JAX", "readable", "NumPy")
 KERNEL, JAX, READABLE, NUMPY = range(4)
 HESSIAN = 1  # the task
 WANTS = (("value", "gradient"), ("value", "gradient", "hessian"), ("hvp",))
+LARGE = 8  # times the entries of the other data, for an X that caches do not hold
 MORE = 16  # times the observations, for which the memory is to be the same
 BLOCK = 1000  # rows of NumPy's blocks
 PAUSE = 0.1  # seconds
@@ -63,6 +64,7 @@ class Case(NamedTuple):
     d: int
     K: int = 1
     extra: tuple[float, ...] = (0.1,)  # lam, or delta
+    times: int = 1  # as many entries
 
 
 CASES = (
@@ -71,6 +73,8 @@ CASES = (
     Case("Poisson", poisson, 100),
     Case("logistic", logistic, 20),
     Case("logistic", logistic, 100),
+    Case("least squares", least_squares, 100, extra=(), times=LARGE),
+    Case("logistic", logistic, 100, times=LARGE),
     Case("logistic", logistic, 1000),
     Case("softmax", softmax, 20, 5),
     Case("softmax", softmax, 64, 10),
@@ -89,6 +93,7 @@ class Measured(NamedTuple):
     n: int
     d: int
     K: int
+    times: int  # as many entries as other data have
     seconds: np.ndarray  # by task, method and round
     scratch: np.ndarray  # bytes by task and method, without NumPy
     scratch_of_more: float  # bytes: the kernel's for the Hessian, of more observations
@@ -98,7 +103,7 @@ class Measured(NamedTuple):
 
     @property
     def label(self) -> str:
-        return f"{self.name} {self.d}" + (f" x {self.K}" if self.K > 1 else "")
+        return f"{self.name} {self.d}" + (f" x {self.K}" if self.K > 1 else "") + (", large" if self.times > 1 else "")
 
     @property
     def best(self) -> np.ndarray:
@@ -152,7 +157,7 @@ class Results(NamedTuple):
 def drawn(case: Case, entries: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Weights, a direction, X and targets."""
     # jax.hessian of softmax regression holds some n d K^2 numbers at once.
-    n = entries // case.d if case.K == 1 else 4 * entries // (case.d * case.K**2)
+    n = case.times * entries // case.d if case.K == 1 else 4 * entries // (case.d * case.K**2)
     n -= n % jax.device_count()  # so that devices can share them
     shape = (case.d,) if case.K == 1 else (case.d, case.K)
     w, v = rng.normal(size=(2, *shape)) / np.sqrt(case.d)
@@ -294,7 +299,7 @@ def measured(case: Case, config: Config, rng: np.random.Generator, report: scrip
     right = [results[len(METHODS) * i + JAX][0] for i in range(len(TASKS))]
     error = [max(apart(parts, right[i // len(METHODS)]) for parts in same) for i, same in enumerate(results)]
     return Measured(
-        case.name, len(flat) // case.d, case.d, case.K,
+        case.name, len(flat) // case.d, case.d, case.K, case.times,
         seconds=best[:-2].reshape(len(TASKS), len(METHODS), -1),
         scratch=scratch,
         scratch_of_more=scratch_of_more(case, layouts),

@@ -111,9 +111,20 @@ def test_the_verdict_ends_in_a_table_with_a_row_for_every_case_and_task(results)
     assert float(cells[10]) == pytest.approx(case.scratch[HESSIAN, JAX] / case.scratch[HESSIAN, KERNEL], abs=0.1)
 
 
+def test_large_data_have_more_observations_and_say_so(results):
+    shapes = [
+        derivative_cost.drawn(Case("logistic", logistic, 3, times=times), 60, np.random.default_rng(0))[2].shape
+        for times in (1, 8)
+    ]
+    assert shapes == [(20, 3), (160, 3)]
+    labels = [results.measured[0]._replace(times=times).label for times in (1, 8)]
+    assert labels == ["softmax 20 x 5", "softmax 20 x 5, large"]
+
+
 def test_floors_and_operations_count_each_product_once():
     case = derivative_cost.Measured(
-        "logistic", n=10, d=3, K=1, seconds=np.ones((3, len(METHODS), 2)), scratch=np.ones((3, 3)), scratch_of_more=1.0,
+        "logistic", n=10, d=3, K=1, times=1, seconds=np.ones((3, len(METHODS), 2)),
+        scratch=np.ones((3, 3)), scratch_of_more=1.0,
         error=np.zeros((3, len(METHODS))), read=np.array([2.0, 1.0]), square=np.array([1.0, 2.0]),
     )  # fmt: skip
     several = case._replace(K=3)
