@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -450,6 +451,11 @@ def test_an_intercept_does_as_if_the_rows_had_mean_0():
     assert with_mean.passes <= centred.passes + 3
 
 
+def set_cost_of_rotation(monkeypatch, seconds):
+    turned = costs.Costs.rotated
+    monkeypatch.setattr(costs.Costs, "rotated", lambda *given: turned(*given)._replace(seconds=seconds))
+
+
 @pytest.mark.parametrize(
     ("model", "more"), [("huber", True), ("logistic", True), ("logistic", False), ("poisson", True), ("softmax", True)]
 )
@@ -462,7 +468,7 @@ def test_fewer_rows_than_columns_are_rotated_into_their_span(model, more, monkey
     how = {"lam": 0.1, "intercept": more, "weights": rng.random(30) if more else None}
     found = {}
     for rotated in (True, False):
-        monkeypatch.setattr(costs.Costs, "in_row_space", lambda *_, rotated=rotated: rotated)
+        set_cost_of_rotation(monkeypatch, 0.0 if rotated else np.inf)
         found[rotated] = solve(model, X, y, **how)
         assert found[rotated].rotated == rotated
         assert found[rotated].stopped == "converged"
@@ -471,18 +477,56 @@ def test_fewer_rows_than_columns_are_rotated_into_their_span(model, more, monkey
     assert found[True].method.endswith(", in the span of the rows")
 
 
+def test_where_steps_are_slow_the_span_of_the_rows_comes_later():
+    rng, told = np.random.default_rng(0), []
+    X = np.sqrt(0.9) * rng.normal(size=(60, 1)) + np.sqrt(0.1) * rng.normal(size=(60, 120))
+    y = rng.poisson(np.exp(X @ rng.normal(size=120) / 20)).astype(float)
+    found = solve("poisson", X, y, 1e-2, intercept=True, report=told.append)
+    assert told[0].startswith("chosen  L-BFGS")
+    assert any("passes  in the span of the rows" in line for line in told)
+    assert found.rotated
+    assert found.stopped == "converged"
+    assert found.method == "Newton's method on 60 rows, then L-BFGS in its metric, in the span of the rows"
+    assert solve("poisson", X, y, 1e-2, intercept=True, limit=3).stopped == "limit"
+
+
+def test_the_minimum_in_the_span_of_the_rows_is_that_of_all_columns(monkeypatch):
+    set_cost_of_rotation(monkeypatch, 0.0)
+    X, y = np.random.default_rng(0).normal(size=(50, 500)), np.arange(50) % 2
+    for tolerance in (1e-5, 1e-6, 1e-7, 1e-8):
+        found = solve("logistic", X, y, 1e-3, tolerance=tolerance)
+        assert found.rotated
+        assert found.passes == 4, "at 0, to the span and back, and at the end"
+
+
+def test_rows_whose_products_overflow_are_not_rotated(monkeypatch):
+    set_cost_of_rotation(monkeypatch, 0.0)
+    X, y = np.random.default_rng(0).normal(size=(50, 500)), np.arange(50) % 2
+    found = solve("logistic", 1e160 * X, y, 1e300)
+    assert (found.rotated, found.stopped) == (False, "not finite")
+
+
+def test_of_a_start_and_a_part_of_it_the_lower_is_taken():
+    values, slopes = {0: 9.0, 1: 2.0, 3: 1.0}, {0: -30.0, 1: 1.0, 3: 1e-3}
+    at = lambda w: descent.Here(w, values[int(w[0])], np.array([slopes[int(w[0])]]), None)
+    origin, end = at(np.array([0.0])), at(np.array([3.0]))
+    assert 1 < 3 * descent.shrunk(origin, end) < 3 * smooth.TOO_LONG
+    assert smooth._not_too_long(types.SimpleNamespace(evaluated=at), origin, end.w) == (end, 2)
+
+
 def test_rows_of_zeros_have_a_span_too(monkeypatch):
-    monkeypatch.setattr(costs.Costs, "in_row_space", lambda *_: True)
+    set_cost_of_rotation(monkeypatch, 0.0)
     found = solve("logistic", np.zeros((10, 50)), np.arange(10) % 3 == 0.0, 0.1, intercept=True)
     assert found.stopped == "converged"
     assert np.allclose(found.params, [0.0] * 50 + [np.log(0.4 / 0.6)])
 
 
 def test_the_span_of_the_rows_is_for_few_of_them_and_many_passes():
-    few, more = (costs.Costs(n, 5000, 5000, 1, False) for n in (100, 6000))
-    assert few.in_row_space(1e-10)
-    assert few.in_row_space(0.0)
-    assert not more.in_row_space(1e-10)
+    chosen = lambda n, tolerance: costs.Costs(n, 5000, 5000, 1, False).choices(tolerance, None, 1e10, rotates=True)[0]
+    assert chosen(100, 1e-10).rotated
+    assert chosen(100, 0.0).rotated
+    assert not chosen(4000, 1e-10).rotated
+    assert not chosen(6000, 1e-10).rotated
     X, y = np.random.default_rng(0).normal(size=(100, 5000)), np.arange(100) % 2
     assert solve("logistic", X, y, 1e-2).rotated
     assert not solve("logistic", X, y, 1e-2, rows=0).rotated, "who asks for a method gets it"

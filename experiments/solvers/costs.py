@@ -24,6 +24,7 @@ STEP = 3e-5  # seconds for each step of L-BFGS besides
 NEWTON_STEP = 1e-4  # and of Newton's method
 BEGUN = 5e-4  # to begin on a sample
 
+SPAN = 2  # passes into the span of the rows and back
 BEFORE = 2  # passes before the first step of L-BFGS: at 0, and where it starts
 NEWTON = 6  # Hessians in Newton's method, for a loss that is not quadratic
 NEARBY = 3  # of them, from the minimum of a smaller sample
@@ -45,12 +46,19 @@ class Choice(NamedTuple):
 
     Attributes:
         passes: over X.
+        rotated: whether of w in the span of the rows; where that has 0 rows, there is a choice again.
     """
 
     rows: int
     passes: float
     seconds: float
     name: str = ""
+    rotated: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is L-BFGS alone."""
+        return self.rows == 0 and not self.rotated
 
     @property
     def method(self) -> str:
@@ -127,22 +135,27 @@ class Costs(NamedTuple):
         """Of the same problem in the span of its rows."""
         return self._replace(d=self.n, D=self.D + (self.n - self.d) * self.K)
 
-    def in_row_space(self, tolerance: float) -> bool:
-        """Whether it pays to rotate X into the span of its rows before."""
-        tolerance = max(tolerance, 1e-16)
-        rotated = gram_seconds(self.d, self.n) + self.n**3 / 3 / FACTORED + 3 * self.once
-        return self.n < self.d and rotated + self.of_rows.untold(tolerance) < self.untold(tolerance)
+    def rotated(self, tolerance: float, told: Told | None = None) -> Choice:
+        """With w in the span of the rows, which takes their Gram matrix and its factor."""
+        fewer, tolerance = self.of_rows, max(tolerance, 1e-16)
+        rows, inside = 0, fewer.untold(tolerance)
+        if told:
+            # It is L-BFGS that told, and is as slow there.
+            rows, _, inside, *_ = fewer.with_hessians(tolerance, told)[0]
+        turned = gram_seconds(self.d, self.n) + self.n**3 / 3 / FACTORED + (SPAN + 1) * self.once
+        return Choice(rows, SPAN + 1, turned + inside, "in the span of the rows", rotated=True)
 
     def untold(self, tolerance: float) -> float:
         """Seconds that are expected before anything is known of the data."""
         best, alone = self.with_hessians(tolerance)[0], self.without(passes_left(TYPICAL, 1e-10, tolerance))
         return min(best.seconds, alone.seconds)
 
-    def choices(self, tolerance: float, told: Told | None, free: float) -> tuple[Choice, ...]:
+    def choices(self, tolerance: float, told: Told | None, free: float, rotates: bool = False) -> tuple[Choice, ...]:
         """Those for which there is memory, the cheapest first.
 
         Args:
             free: bytes.
+            rotates: whether w may be taken in the span of the rows, where these are fewer than the columns.
         """
         tolerance = max(tolerance, 1e-16)
         if told is None:
@@ -152,6 +165,8 @@ class Costs(NamedTuple):
             wanted = tolerance / math.sqrt(self.D / told.rows)
             alone = passes_left(max(told.passes - 2, 1), told.gained, wanted)
         found = [choice for choice in self.with_hessians(tolerance, told) if self.needed(choice.rows) <= free]
+        if rotates and self.n < self.d and 3 * 8 * self.n**2 <= free:
+            found.append(self.rotated(tolerance, told))
         ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
         if told is None and ordered[0].rows:
             # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.

@@ -38,7 +38,7 @@ from jax.scipy.linalg import solve_triangular
 from experiments.solvers import least_squares
 from experiments.solvers.arrays import Rows
 from experiments.solvers.checks import MODELS, all_finite, checked, has_minimum, one_minimum_at_most
-from experiments.solvers.costs import ASKED, COARSE, Choice, Costs, Told, in_lines, passes_left
+from experiments.solvers.costs import ASKED, COARSE, SPAN, Choice, Costs, Told, in_lines, passes_left
 from experiments.solvers.descent import ROUNDING, no_pairs, norm, shrunk
 from experiments.solvers.problem import Problem, Solution, centre_of, ended, evenness
 from experiments.solvers.threads import cores_as_devices, gram, one_blas_thread, product
@@ -102,24 +102,22 @@ def solve(
             shape = (d + intercept, *np.shape(y)[1:])
             problem = Problem(given, np.float64(lam), _kernel(model, delta), intercept, centre_of(given, intercept))
             costs = Costs(n, d, math.prod(shape), math.prod(shape[1:]), model == "least squares")
-            if by_numpy and lam > 0 and costs.in_row_space(tolerance):
-                found = _in_row_space(problem, costs, tolerance, limit, seed, report)
-            else:
-                found = _minimised(problem, costs, np.zeros(shape), tolerance, limit, rows, seed, report)
+            rotates = by_numpy and lam > 0
+            found = _minimised(problem, costs, np.zeros(shape), tolerance, limit, rows, rotates, seed, report)
         if lam == 0 and model in ("logistic", "softmax"):
             has_minimum(given, found.params, found.gradient_norm, intercept)
         return found
 
 
 # The method --------------------------------------------------------------------------------------------------------
-def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> Solution:
+def _minimised(problem, costs, start, tolerance, limit, rows, rotates, seed, report) -> Solution:
     here = problem.evaluated(np.zeros(start.shape))
     size = norm(here)
     if not math.isfinite(size):
         all_finite("X", problem.data.host[0])
     near = _on_first_sample(problem, costs.first, costs.metric, start.shape, seed) if costs.first else None
     if rows is None:
-        choices = costs.choices(tolerance, near.told if near else None, _free_memory())
+        choices = costs.choices(tolerance, near.told if near else None, _free_memory(), rotates)
     else:
         choices = (Choice(min(rows, costs.n), limit, math.nan),)
         _said(costs, choices[0].rows, _free_memory())
@@ -127,13 +125,13 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
     scale, passes, pairs = size if size > 0 else 1.0, 1, no_pairs(start.shape)
     bound = np.float64(tolerance * scale)
     if near is not None or start.any():
-        there, taken = _not_too_long(problem, here, near.w if near else start)
+        there, taken = _not_too_long(problem, here, near.w) if near else (problem.evaluated(start), 1)
         passes += taken
         # A sample may have no minimum where all the rows have one.
         if float(there.value) < float(here.value):
             here, pairs = there, near.pairs if near else pairs
     short = False
-    if choices[0].rows == 0 and norm(here) > bound:
+    if choices[0].alone and norm(here) > bound:
         if costs.metric and near is None:
             early = np.maximum(bound, EARLY * size)
             here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
@@ -142,45 +140,50 @@ def _minimised(problem, costs, start, tolerance, limit, rows, seed, report) -> S
             problem, here, pairs, near, bound, limit - passes, costs, choices, seed
         )
         passes += taken
-        if choices[0].rows:
+        if not choices[0].alone:
             report(f"after {passes} passes  {choices[0].in_words()}")
-    if choices[0].rows and norm(here) > bound:
-        w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
+    rotated = False
+    if not choices[0].alone and norm(here) > bound:
+        rotated = choices[0].rotated
+        if rotated:
+            inside = _in_row_space(problem, costs, here.w, tolerance / 2, limit, choices[0].rows or None, seed, report)
+            if inside is None:
+                return _minimised(problem, costs, start, tolerance, limit, rows, False, seed, report)
+            w, factor, choices, passes = inside.params, None, inside.choices, passes + SPAN
+        else:
+            w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
         there, passes = problem.evaluated(w), passes + 1
         here = there if float(there.value) < float(here.value) else here
-        here, _, taken, short = problem.quasi_newton(here, no_pairs(start.shape), factor, bound, limit - passes)
-        passes += taken
-    return ended(here, size, tolerance, passes, short, choices)
+        if norm(here) > bound:
+            here, _, taken, short = problem.quasi_newton(here, no_pairs(start.shape), factor, bound, limit - passes)
+            passes += taken
+    return ended(here, size, tolerance, passes, short, choices, rotated=rotated)
 
 
-def _in_row_space(problem, costs, tolerance, limit, seed, report) -> Solution:
-    """With the rows of L for those of X, where $XX^\\top = LL^\\top$.
+def _in_row_space(problem, costs, w, tolerance, limit, rows, seed, report) -> Solution | None:
+    r"""With the rows of L for those of X, where $XX^\top = LL^\top$, from w on; None where these products overflow.
 
     The penalty keeps w a combination of the rows, and they are the rows of L in an orthonormal basis of their span.
     """
     X, y, s = problem.data.host
-    shape = costs.D // costs.K, *y.shape[1:]
     gram_of_rows = gram(X.T)
     if not np.isfinite(gram_of_rows).all():
-        return _minimised(problem, costs, np.zeros(shape), tolerance, limit, None, seed, report)
+        return None
     try:
         L = np.linalg.cholesky(gram_of_rows)
     except np.linalg.LinAlgError:
         # Rows that determine one another, or are 0.
         least = max(ROUNDING * float(np.trace(gram_of_rows)), np.finfo(float).tiny)
         L = np.linalg.cholesky(gram_of_rows + least * np.eye(len(X)))
-    fewer = costs.of_rows
+    fewer, (slopes, intercept) = costs.of_rows, np.split(np.asarray(w), [costs.d])
     report(f"rotated into the span of the rows: {fewer.D} parameters for {costs.D}")
     data = Rows(L, y, s)
     rotated = problem._replace(data=data, centre=centre_of(data, problem.intercept))
-    start = np.zeros((fewer.D // fewer.K, *y.shape[1:]))
-    found = _minimised(rotated, fewer, start, tolerance / 2, limit, None, seed, report)
+    start = np.concatenate([solve_triangular(L, X @ slopes, lower=True), intercept])
+    found = _minimised(rotated, fewer, start, tolerance, limit, rows, False, seed, report)
     slopes, intercept = np.split(found.params, [len(X)])
     slopes = product(np.atleast_2d(solve_triangular(L, slopes, lower=True, trans=1).T), X)
-    w = np.concatenate([slopes.T.reshape(costs.d, *shape[1:]), intercept])
-    # What rounding has left to do is little.
-    last = _minimised(problem, costs, w, tolerance, limit, None, seed, lambda line: None)
-    return last._replace(choices=found.choices, passes=last.passes + 2, rotated=True)
+    return found._replace(params=np.concatenate([slopes.T.reshape(costs.d, *w.shape[1:]), intercept]))
 
 
 class _Near(NamedTuple):
@@ -210,12 +213,16 @@ def _not_too_long(problem, origin, w):
     """What is at w, or at the part of it where the loss seems to be least, and the passes that took."""
     there = problem.evaluated(w)
     part = shrunk(origin, there)
-    return (there, 1) if part >= TOO_LONG else (problem.evaluated(part * w), 2)
+    if part >= TOO_LONG:
+        return there, 1
+    shorter = problem.evaluated(part * w)
+    return (shorter if float(shorter.value) < float(there.value) else there), 2
 
 
 def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
     """L-BFGS, as long as it is expected to end before the next best choice would."""
     possible = [choice.rows for choice in choices if choice.rows]
+    rotates = any(choice.rotated for choice in choices)
     begun = before = norm(here)
     passes, budget = 0, choices[0].passes
     while True:
@@ -230,7 +237,10 @@ def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
         before = reached
         # From here Newton's method has a shorter way, too.
         told = Told(passes, reached / begun, near.told.rows if near else 0, near.told.even if near else 1.0)
-        others = [c for c in costs.with_hessians(max(bound / reached, 1e-16), told) if c.rows in possible]
+        left = max(bound / reached, 1e-16)
+        others = [choice for choice in costs.with_hessians(left, told) if choice.rows in possible]
+        if rotates:
+            others = sorted([*others, costs.rotated(left, told)], key=lambda choice: choice.seconds)
         if others and budget * costs.once > others[0].seconds:
             return here, pairs, passes, short, (others[0], *choices)
 
