@@ -426,6 +426,17 @@ def test_where_nothing_curves_the_first_step_is_not_endless():
     assert peers.certificate(found.params, peers.Data(X, y, 1e-4, True, "huber")) < 2e-10
 
 
+def test_where_the_curvature_changes_far_the_hessian_is_made_anew():
+    rng, told = np.random.default_rng(0), []
+    X = rng.standard_t(2, size=(5000, 50))
+    z = X @ rng.normal(size=50)
+    y = rng.poisson(np.exp(z / (4 * z.std()))).astype(float)
+    found = solve("poisson", X, y, 1e-4, tolerance=5e-7, report=told.append)
+    assert found.stopped == "converged"
+    assert found.passes < 100
+    assert sum("passes  Newton's method" in line for line in told) > 1
+
+
 def test_what_little_is_left_is_not_asked_for_one_pass_at_a_time(monkeypatch):
     data_of = smooth.checked("logistic", *data("logistic", 200, 3), None, 0.1, 1.0, 0.1, 9)
     given = problem.Problem(data_of, np.float64(0.1), smooth._kernel("logistic", 1.0), False, None)
@@ -439,7 +450,9 @@ def test_what_little_is_left_is_not_asked_for_one_pass_at_a_time(monkeypatch):
     monkeypatch.setattr(problem.Problem, "quasi_newton", stuck)
     monkeypatch.setattr(smooth, "ASKED", 0.0)
     choices = (costs.Choice(0, 4.0, 1.0),)
-    smooth._alone(given, here, None, None, 0.499 * descent.norm(here), 99, costs.Costs(200, 3, 3, 1, False), choices, 0)
+    smooth._as_long_as_it_pays(
+        given, here, None, None, None, 0.499 * descent.norm(here), 99, costs.Costs(200, 3, 3, 1, False), choices, 0
+    )
     assert asked == [4, 1, 2, 4, 8, 16]
 
 

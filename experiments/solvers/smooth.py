@@ -7,17 +7,18 @@ L-BFGS on a small sample of the rows comes near the minimum and tells how many s
 rows, each step one evaluation of the gradient, from there and with the curvature that it has met. Where more than that
 pays, Newton's method runs on a sample of m rows and ends where the sample cannot tell any more, in single precision
 unless columns nearly determine one another; L-BFGS goes on in the metric of the sample's last Hessian. With m = n that
-is Newton's method whose last steps are quasi-Newton steps. In between the spectrum of the preconditioned Hessian is
+is Newton's method whose last steps are quasi-Newton steps. Of m rows, the spectrum of the preconditioned Hessian is
 within $(1 \pm \sqrt{D/m})^2$ for rows of equal leverage, whatever the conditioning of the data, so that each pass gains
 about a factor $\sqrt{m/D}$ (Avron, Maymounkov and Toledo, *Blendenpik*, 2010, for least squares; Erdogdu and Montanari,
-*Convergence rates of sub-sampled Newton methods*, 2015). Least squares on a CPU have a module of their own.
+*Convergence rates of sub-sampled Newton methods*, 2015). L-BFGS that is slower than was expected ends, and the next
+Hessian is of more rows, where it has come to. Least squares on a CPU have a module of their own.
 
 The Hessian of softmax regression, of K d columns, costs $K^2$ times that of one class. There L-BFGS itself runs in a
 metric, once it has come some way: the d by d Hessian $X^\top \mathrm{diag}(c) X$ of some rows, with c the mean over
 classes of their curvatures $p_k (1 - p_k)$, the same for each class, and scaled as L-BFGS scales the identity.
 
-An intercept is taken along as if the columns had mean 0, and fewer rows than columns are rotated first into their span,
-in which w has as many entries as there are rows.
+An intercept is taken along as if the columns had mean 0. Fewer rows than columns may be rotated into their span, in
+which w has as many entries as there are rows: where that is expected to be cheaper, at the start or later.
 
 The certificate is $\|\nabla F(w)\| / \|\nabla F(0)\|$, computed in float64 from all data at the point that is
 returned. With a penalty $F(w) - F^\star \le \|\nabla F(w)\|^2 / 2\lambda$ where there is no intercept.
@@ -39,7 +40,7 @@ from experiments.solvers import least_squares
 from experiments.solvers.arrays import Rows
 from experiments.solvers.checks import MODELS, all_finite, checked, has_minimum, one_minimum_at_most
 from experiments.solvers.costs import ASKED, COARSE, SPAN, Choice, Costs, Told, in_lines, passes_left
-from experiments.solvers.descent import ROUNDING, no_pairs, norm, shrunk
+from experiments.solvers.descent import ROUNDING, Here, no_pairs, norm, shrunk
 from experiments.solvers.problem import Problem, Solution, centre_of, ended, evenness
 from experiments.solvers.threads import cores_as_devices, gram, one_blas_thread, product
 from jaxderiv.catalogue.regression import huber
@@ -130,34 +131,37 @@ def _minimised(problem, costs, start, tolerance, limit, rows, rotates, seed, rep
         # A sample may have no minimum where all the rows have one.
         if float(there.value) < float(here.value):
             here, pairs = there, near.pairs if near else pairs
-    short = False
-    if choices[0].alone and norm(here) > bound:
-        if costs.metric and near is None:
-            early = np.maximum(bound, EARLY * size)
-            here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
-            passes += taken
-        here, pairs, taken, short, choices = _alone(
-            problem, here, pairs, near, bound, limit - passes, costs, choices, seed
-        )
+    short, factor, handover = False, None, HANDOVER * scale
+    if choices[0].alone and costs.metric and near is None:
+        early = np.maximum(bound, EARLY * size)
+        here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
         passes += taken
-        if not choices[0].alone:
-            report(f"after {passes} passes  {choices[0].in_words()}")
-    rotated = False
-    if not choices[0].alone and norm(here) > bound:
-        rotated = choices[0].rotated
-        if rotated:
+    while norm(here) > bound and passes < limit and not short:
+        if choices[0].rotated:
             inside = _in_row_space(problem, costs, here.w, tolerance / 2, limit, choices[0].rows or None, seed, report)
             if inside is None:
                 return _minimised(problem, costs, start, tolerance, limit, rows, False, seed, report)
-            w, factor, choices, passes = inside.params, None, inside.choices, passes + SPAN
-        else:
-            w, factor = _on_samples(problem, here.w, choices[0].rows, near, HANDOVER * scale, seed)
-        there, passes = problem.evaluated(w), passes + 1
-        here = there if float(there.value) < float(here.value) else here
-        if norm(here) > bound:
-            here, _, taken, short = problem.quasi_newton(here, no_pairs(start.shape), factor, bound, limit - passes)
-            passes += taken
-    return ended(here, size, tolerance, passes, short, choices, rotated=rotated)
+            here, passes = _lower(here, problem.evaluated(inside.params)), passes + SPAN + 1
+            if norm(here) > bound:
+                # What rounding has left to do is little.
+                here, _, taken, short = problem.quasi_newton(here, no_pairs(start.shape), None, bound, limit - passes)
+                passes += taken
+            return ended(here, size, tolerance, passes, short, inside.choices, rotated=True)
+        if choices[0].rows:
+            w, factor = _on_samples(problem, here.w, choices[0].rows, near, handover, seed)
+            here, passes, pairs, near = _lower(here, problem.evaluated(w)), passes + 1, no_pairs(start.shape), None
+            handover = HANDOVER * norm(here)
+        here, pairs, taken, short, choices, given_up = _as_long_as_it_pays(
+            problem, here, pairs, factor, near, bound, limit - passes, costs, choices, seed
+        )
+        passes += taken
+        if given_up:
+            report(f"after {passes} passes  {choices[0].in_words()}")
+    return ended(here, size, tolerance, passes, short, choices)
+
+
+def _lower(here: Here, there: Here) -> Here:
+    return there if float(there.value) < float(here.value) else here
 
 
 def _in_row_space(problem, costs, w, tolerance, limit, rows, seed, report) -> Solution | None:
@@ -215,23 +219,24 @@ def _not_too_long(problem, origin, w):
     part = shrunk(origin, there)
     if part >= TOO_LONG:
         return there, 1
-    shorter = problem.evaluated(part * w)
-    return (shorter if float(shorter.value) < float(there.value) else there), 2
+    return _lower(there, problem.evaluated(part * w)), 2
 
 
-def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
-    """L-BFGS, as long as it is expected to end before the next best choice would."""
-    possible = [choice.rows for choice in choices if choice.rows]
+def _as_long_as_it_pays(problem, here, pairs, factor, near, bound, limit, costs, choices, seed):
+    """L-BFGS in the metric of a Hessian, or of classes, as long as it is expected to end before what the next best
+    choice begins would: with a Hessian from here, of more rows if there are more.
+    """
+    possible = [choice.rows for choice in choices if choice.rows > choices[0].rows or choice.rows == costs.n]
     rotates = any(choice.rotated for choice in choices)
     begun = before = norm(here)
     passes, budget = 0, choices[0].passes
     while True:
         most = math.ceil(min(limit - passes, max(budget, ASKED / costs.once)))
-        factor = problem.metric(here.w, costs.metric, seed) if costs.metric else None
-        here, pairs, taken, short = problem.quasi_newton(here, pairs, factor, bound, most)
+        metric = problem.metric(here.w, costs.metric, seed) if factor is None and costs.metric else factor
+        here, pairs, taken, short = problem.quasi_newton(here, pairs, metric, bound, most)
         passes, reached = passes + taken, norm(here)
         if short or passes >= limit or not reached > bound:
-            return here, pairs, passes, short, choices
+            return here, pairs, passes, short, choices, False
         # A step that is too long is shortened many times before it is given up.
         budget = max(passes_left(passes, reached / begun, bound / reached), 2 * taken * (reached >= before))
         before = reached
@@ -242,7 +247,7 @@ def _alone(problem, here, pairs, near, bound, limit, costs, choices, seed):
         if rotates:
             others = sorted([*others, costs.rotated(left, told)], key=lambda choice: choice.seconds)
         if others and budget * costs.once > others[0].seconds:
-            return here, pairs, passes, short, (others[0], *choices)
+            return here, pairs, passes, short, (others[0], *choices), True
 
 
 def _on_samples(problem, w, m, near, bound, seed):
