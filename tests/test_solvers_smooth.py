@@ -514,9 +514,11 @@ def test_the_minimum_in_the_span_of_the_rows_is_that_of_all_columns(monkeypatch)
 
 def test_rows_whose_products_overflow_are_not_rotated(monkeypatch):
     set_cost_of_rotation(monkeypatch, 0.0)
-    X, y = np.random.default_rng(0).normal(size=(50, 500)), np.arange(50) % 2
-    found = solve("logistic", 1e160 * X, y, 1e300)
-    assert (found.rotated, found.stopped) == (False, "not finite")
+    X, y, told = 1e153 * np.random.default_rng(0).normal(size=(50, 500)), np.arange(50) % 2, []
+    found = solve("logistic", X, y, 1e300, report=told.append)
+    assert told[0].startswith("chosen  in the span of the rows")
+    assert told[1].startswith("chosen  L-BFGS")
+    assert (found.rotated, found.stopped) == (False, solve("logistic", X, y, 1e300, rows=0).stopped)
 
 
 def test_of_a_start_and_a_part_of_it_the_lower_is_taken():

@@ -140,8 +140,9 @@ class Costs(NamedTuple):
         fewer, tolerance = self.of_rows, max(tolerance, 1e-16)
         rows, inside = 0, fewer.untold(tolerance)
         if told:
-            # It is L-BFGS that told, and is as slow there.
-            rows, _, inside, *_ = fewer.with_hessians(tolerance, told)[0]
+            # By L-BFGS, which is as slow there.
+            best = fewer.with_hessians(tolerance, told)[0]
+            rows, inside = best.rows, best.seconds
         turned = gram_seconds(self.d, self.n) + self.n**3 / 3 / FACTORED + (SPAN + 1) * self.once
         return Choice(rows, SPAN + 1, turned + inside, "in the span of the rows", rotated=True)
 

@@ -132,7 +132,7 @@ def _minimised(problem, costs, start, tolerance, limit, rows, rotates, seed, rep
         if float(there.value) < float(here.value):
             here, pairs = there, near.pairs if near else pairs
     short, factor, handover = False, None, HANDOVER * scale
-    if choices[0].alone and costs.metric and near is None:
+    if choices[0].alone and costs.metric and near is None and norm(here) > bound:
         early = np.maximum(bound, EARLY * size)
         here, pairs, taken, short = problem.quasi_newton(here, pairs, None, early, limit - passes)
         passes += taken
@@ -183,7 +183,8 @@ def _in_row_space(problem, costs, w, tolerance, limit, rows, seed, report) -> So
     report(f"rotated into the span of the rows: {fewer.D} parameters for {costs.D}")
     data = Rows(L, y, s)
     rotated = problem._replace(data=data, centre=centre_of(data, problem.intercept))
-    start = np.concatenate([solve_triangular(L, X @ slopes, lower=True), intercept])
+    inside = solve_triangular(L, X @ slopes, lower=True) if slopes.any() else np.zeros((len(X), *w.shape[1:]))
+    start = np.concatenate([inside, intercept])
     found = _minimised(rotated, fewer, start, tolerance, limit, rows, False, seed, report)
     slopes, intercept = np.split(found.params, [len(X)])
     slopes = product(np.atleast_2d(solve_triangular(L, slopes, lower=True, trans=1).T), X)
