@@ -33,7 +33,7 @@ from experiments.solvers.threads import gram, one_blas_thread, product
 
 ALL = 1000  # columns that are all in the working set: rows of their Gram matrix are cheaper than checks of the others
 FIRST = 12  # rows of it that are computed at least: nearly as fast as one
-DENSE = 0.25  # part of its rows, from which on all are computed at once: by symmetry at half the price
+DENSE = 0.15  # part of its rows, from which on all are computed at once: by symmetry at half the price
 PATIENCE = 10  # times of sweeps and a step that do not lower the certificate
 
 
