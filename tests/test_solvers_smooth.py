@@ -466,7 +466,8 @@ def test_an_intercept_does_as_if_the_rows_had_mean_0():
 
 def set_cost_of_rotation(monkeypatch, seconds):
     turned = costs.Costs.rotated
-    monkeypatch.setattr(costs.Costs, "rotated", lambda *given: turned(*given)._replace(seconds=seconds))
+    priced = lambda *given: [choice._replace(seconds=seconds) for choice in turned(*given)]
+    monkeypatch.setattr(costs.Costs, "rotated", priced)
 
 
 @pytest.mark.parametrize(
@@ -510,6 +511,12 @@ def test_the_minimum_in_the_span_of_the_rows_is_that_of_all_columns(monkeypatch)
         found = solve("logistic", X, y, 1e-3, tolerance=tolerance)
         assert found.rotated
         assert found.passes == 4, "at 0, to the span and back, and at the end"
+
+
+def test_the_span_of_the_rows_is_no_choice_without_its_memory():
+    given, told = costs.Costs(2000, 3000, 30_000, 10, False), costs.Told(100, 0.5, 0, 1.0)
+    assert [len(given.rotated(1e-10, free, told)) for free in (1e9, 1e11)] == [0, 1], "Hessians of 20,000 parameters"
+    assert [len(given.rotated(1e-10, free)) for free in (5e7, 1e9)] == [0, 1], "Gram matrix of 2000 rows"
 
 
 def test_rows_whose_products_overflow_are_not_rotated(monkeypatch):

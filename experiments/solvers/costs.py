@@ -135,16 +135,20 @@ class Costs(NamedTuple):
         """Of the same problem in the span of its rows."""
         return self._replace(d=self.n, D=self.D + (self.n - self.d) * self.K)
 
-    def rotated(self, tolerance: float, told: Told | None = None) -> Choice:
-        """With w in the span of the rows, which takes their Gram matrix and its factor."""
+    def rotated(self, tolerance: float, free: float, told: Told | None = None) -> list[Choice]:
+        """With w in the span of the rows, which takes their Gram matrix and its factor; none without the memory."""
         fewer, tolerance = self.of_rows, max(tolerance, 1e-16)
+        if 3 * 8 * self.n**2 > free:
+            return []
         rows, inside = 0, fewer.untold(tolerance)
         if told:
             # By L-BFGS, which is as slow there.
-            best = fewer.with_hessians(tolerance, told)[0]
-            rows, inside = best.rows, best.seconds
+            possible = [choice for choice in fewer.with_hessians(tolerance, told) if fewer.needed(choice.rows) <= free]
+            if not possible:
+                return []
+            rows, inside = possible[0].rows, possible[0].seconds
         turned = gram_seconds(self.d, self.n) + self.n**3 / 3 / FACTORED + (SPAN + 1) * self.once
-        return Choice(rows, SPAN + 1, turned + inside, "in the span of the rows", rotated=True)
+        return [Choice(rows, SPAN + 1, turned + inside, "in the span of the rows", rotated=True)]
 
     def untold(self, tolerance: float) -> float:
         """Seconds that are expected before anything is known of the data."""
@@ -166,8 +170,8 @@ class Costs(NamedTuple):
             wanted = tolerance / math.sqrt(self.D / told.rows)
             alone = passes_left(max(told.passes - 2, 1), told.gained, wanted)
         found = [choice for choice in self.with_hessians(tolerance, told) if self.needed(choice.rows) <= free]
-        if rotates and self.n < self.d and 3 * 8 * self.n**2 <= free:
-            found.append(self.rotated(tolerance, told))
+        if rotates and self.n < self.d:
+            found += self.rotated(tolerance, free, told)
         ordered = sorted([*found, self.without(alone)], key=lambda choice: choice.seconds)
         if told is None and ordered[0].rows:
             # Data may be kinder than typical: some passes tell, and they are not lost as a start of Newton's method.

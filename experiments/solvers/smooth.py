@@ -151,11 +151,12 @@ def _minimised(problem, costs, start, tolerance, limit, rows, rotates, seed, rep
             w, factor = _on_samples(problem, here.w, choices[0].rows, near, handover, seed)
             here, passes, pairs, near = _lower(here, problem.evaluated(w)), passes + 1, no_pairs(start.shape), None
             handover = HANDOVER * norm(here)
-        here, pairs, taken, short, choices, given_up = _as_long_as_it_pays(
+        here, pairs, taken, short, following = _as_long_as_it_pays(
             problem, here, pairs, factor, near, bound, limit - passes, costs, choices, seed
         )
         passes += taken
-        if given_up:
+        if following is not choices:
+            choices = following
             report(f"after {passes} passes  {choices[0].in_words()}")
     return ended(here, size, tolerance, passes, short, choices)
 
@@ -237,7 +238,7 @@ def _as_long_as_it_pays(problem, here, pairs, factor, near, bound, limit, costs,
         here, pairs, taken, short = problem.quasi_newton(here, pairs, metric, bound, most)
         passes, reached = passes + taken, norm(here)
         if short or passes >= limit or not reached > bound:
-            return here, pairs, passes, short, choices, False
+            return here, pairs, passes, short, choices
         # A step that is too long is shortened many times before it is given up.
         budget = max(passes_left(passes, reached / begun, bound / reached), 2 * taken * (reached >= before))
         before = reached
@@ -246,9 +247,9 @@ def _as_long_as_it_pays(problem, here, pairs, factor, near, bound, limit, costs,
         left = max(bound / reached, 1e-16)
         others = [choice for choice in costs.with_hessians(left, told) if choice.rows in possible]
         if rotates:
-            others = sorted([*others, costs.rotated(left, told)], key=lambda choice: choice.seconds)
+            others = sorted(others + costs.rotated(left, _free_memory(), told), key=lambda choice: choice.seconds)
         if others and budget * costs.once > others[0].seconds:
-            return here, pairs, passes, short, (others[0], *choices), True
+            return here, pairs, passes, short, (others[0], *choices)
 
 
 def _on_samples(problem, w, m, near, bound, seed):
