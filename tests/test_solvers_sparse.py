@@ -72,6 +72,47 @@ def test_columns_with_large_means_take_few_steps(shape, offset):
     assert np.sum(path.steps) < 500
 
 
+def test_where_round_off_allows_no_more_the_best_solution_is_returned(monkeypatch):
+    X, y = data(200, 10)
+    X = X + 1e3
+    lams = lam_grid(X, y, 8, 1e-4)
+    seen, check = [[] for _ in lams], sparse._Search.check
+
+    def watched(search, open_, states, lams, params, gaps):
+        found = check(search, open_, states, lams, params, gaps)
+        for i in open_:
+            seen[i].append(gaps[i])
+        return found
+
+    monkeypatch.setattr(sparse._Search, "check", watched)
+    path = elastic_net_path(X, y, lams, tolerance=1e-15)
+    worst = int(np.argmax(path.certificate))
+    assert path.stopped[worst] == "limit"
+    assert len(seen[worst]) > screened.STALLED
+    assert path.certificate[worst] == min(seen[worst]) < seen[worst][-1]
+    np.testing.assert_allclose(relative_gaps(path, X, y, lams), path.certificate, atol=1e-10)
+
+
+@pytest.mark.parametrize("signals", [4, 200])
+def test_rows_of_the_gram_matrix_are_those_that_are_needed_and_all_at_once_where_many_will_be(signals, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1000, 300))
+    y = X[:, :signals] @ rng.standard_normal(signals) + rng.standard_normal(1000)
+    filled, whole = [], []
+    known, gram = sparse._Search.known, sparse.gram
+    monkeypatch.setattr(sparse._Search, "known", lambda s, *a: known(s, *a) or filled.append(s.filled.sum()))
+    monkeypatch.setattr(sparse, "gram", lambda X: whole.append(filled[-1]) or gram(X))
+    path = elastic_net_path(X, y, lam_grid(X, y, 30, 0.01 if signals > 4 else 0.2))
+    assert set(path.stopped) == {"converged"}
+    if signals == 4:
+        assert not whole
+        assert filled[-1] <= 24
+    else:
+        assert len(whole) == 1
+        assert whole[0] <= 30
+        assert np.count_nonzero(path.params[-1]) > 200
+
+
 @pytest.mark.parametrize(("parts", "d"), [(1, 7), (3, 7), (2, 1)])
 def test_shared_products_are_products(parts, d, monkeypatch):
     monkeypatch.setattr(threads, "_WORTH", 0)

@@ -23,17 +23,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.linalg.lapack import dpotrs
 
+from experiments.solvers.factor import Factor
 from jaxderiv.errors import InputError
 
 TRIES = 8  # of changes of all signs at once
 SINGULAR = 1e-6  # of lambda_1, by which what should be solved is not, so that columns of the support are dependent
 SWEEPS = 2  # of coordinate descent between two Newton steps
 CRAWLING = 4  # times of them, after which signs change one at a time
-RIDGE = 1e-13  # of the mean of the diagonal, added first where the support's Gram matrix is singular
-CHANGES = 0.15  # of a support, for which its factor is not made anew
-SMALL = 100  # columns of a support whose factor is always made anew
 
 
 class State(NamedTuple):
@@ -57,8 +54,7 @@ class Quadratic:
     def __init__(self):
         self.columns, self.gram = np.zeros(0, int), np.zeros((0, 0))
         self.shared: jax.Array | None = None  # the Gram matrix as JAX sees it, the same memory on a CPU
-        self.factor: tuple[np.ndarray, np.ndarray, float] | None = None
-        self.support = self.columns  # of the last exact step
+        self.factor = Factor()
 
     def changed(self) -> None:
         """To be called when G is another. InputError for squares that are not finite."""
@@ -81,7 +77,7 @@ class Quadratic:
                 w[gone] = 0.0
             wanted = signs[support]
             if len(support):
-                move = self.solved(support, c[support] - l2 * w[support] - l1 * wanted, l2, False)
+                move = self.factor.solved(self.gram, support, c[support] - l2 * w[support] - l1 * wanted, l2)
                 w[support] += move
                 c = c - self.image(support, move)
                 if not np.abs(c[support] - l2 * w[support] - l1 * wanted).max() <= SINGULAR * l1:
@@ -106,15 +102,15 @@ class Quadratic:
     def known(self, support: np.ndarray, c: np.ndarray) -> None:
         """Have the rows of the Gram matrix for a support where correlations are c."""
 
-    def newton(self, state: State, l1: float, l2: float, stale: bool = False) -> State:
+    def newton(self, state: State, l1: float, l2: float) -> State:
         """The exact minimum for the present signs, or, where signs change on the way there, a lower point before."""
         w, c = state
-        support = self.support if stale else np.flatnonzero(w)
+        support = np.flatnonzero(w)
         v = w[support]
         signs = np.sign(v)
         if not len(support) or not signs.all():
             return state
-        step = self.solved(support, c[support] - l2 * v - l1 * signs, l2, stale)
+        step = self.factor.solved(self.gram, support, c[support] - l2 * v - l1 * signs, l2)
         end = v + step
         end[np.sign(end) != signs] = 0.0
         kept = self.moved(state, support, end, l1, l2)
@@ -156,7 +152,7 @@ class Quadratic:
             steps += 1
             support = np.flatnonzero(signs)
             v, wanted = w[support], signs[support]
-            move = self.solved(support, c[support] - l2 * v - l1 * wanted, l2, False) if len(support) else v
+            move = self.factor.solved(self.gram, support, c[support] - l2 * v - l1 * wanted, l2) if len(support) else v
             if not np.isfinite(move).all():
                 break
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -191,51 +187,6 @@ class Quadratic:
         w[support] = end
         return State(w, state.c - image)
 
-    def solved(self, support: np.ndarray, b: np.ndarray, l2: float, stale: bool) -> np.ndarray:
-        """x of A x = b for the support's Gram matrix plus l2, A; by the factor of a support that differs in few columns
-        if there is one, or by a new one.
-        """
-        self.support = support
-        if len(support) > SMALL and self.factor is not None and (stale or self.factor[2] == l2):
-            base, factor, _ = self.factor
-            gone, new = np.flatnonzero(~np.isin(base, support)), np.flatnonzero(~np.isin(support, base))
-            k, m = len(gone) + len(new), len(base)
-            if not k:
-                return dpotrs(factor, b)[0]
-            if k <= CHANGES * m:
-                # Bordered: new rows and columns, and a multiplier for each entry of x that has to be 0.
-                border = np.zeros((m, k + 1), order="F")
-                border[:, : len(new)] = self.gram[np.ix_(base, support[new])]
-                border[gone, np.arange(len(new), k)] = 1.0
-                old = np.flatnonzero(np.isin(support, base))
-                border[np.searchsorted(base, support[old]), k] = b[old]
-                inner = dpotrs(factor, border)[0]
-                corner = np.zeros((k, k + 1))
-                corner[: len(new), : len(new)] = self.gram[np.ix_(support[new], support[new])] + l2 * np.eye(len(new))
-                corner[: len(new), k] = b[new]
-                corner -= border[:, :k].T @ inner
-                try:
-                    ends = np.linalg.solve(corner[:, :k], corner[:, k])
-                except np.linalg.LinAlgError:
-                    ends = np.full(k, np.nan)
-                if np.isfinite(ends).all():
-                    x = np.empty(len(support))
-                    x[new] = ends[: len(new)]
-                    x[old] = (inner[:, k] - inner[:, :k] @ ends)[np.searchsorted(base, support[old])]
-                    return x
-        self.factor = (support, self.factored(self.gram[np.ix_(support, support)], l2), l2)
-        return dpotrs(self.factor[1], b)[0]
-
-    def factored(self, block: np.ndarray, l2: float) -> np.ndarray:
-        """The upper Cholesky factor of block + l2, of what is near where that is singular; the block is overwritten."""
-        diagonal = np.einsum("ii->i", block)
-        diagonal += l2
-        share = RIDGE
-        while (factor := _cholesky(block)) is None:
-            diagonal += share * diagonal.mean()
-            share *= 100
-        return factor
-
 
 @jax.jit
 def _sweeps(G, w, c, l1, l2, limit):
@@ -260,11 +211,3 @@ def _sweeps(G, w, c, l1, l2, limit):
 
     w, c, steps, _ = lax.while_loop(lambda s: (s[2] < limit) & ~s[3], sweep, (w, c, jnp.zeros((), int), False))
     return w, c, steps
-
-
-def _cholesky(A: np.ndarray) -> np.ndarray | None:
-    """The upper factor, if there is one. NumPy's: the threads of SciPy's own BLAS would wait for those of NumPy's."""
-    try:
-        return np.linalg.cholesky(A).T
-    except np.linalg.LinAlgError:
-        return None

@@ -30,6 +30,7 @@ GROWTH = 0.07  # of the working set, that may be added to have more lam checked 
 MARGIN = 0.15  # of a step of lam, by which predicted correlations may err
 LEAST = 64  # columns that may be added whatever the working set
 ROUNDS = 30  # of checks for the same lam
+STALLED = 4  # of them without a lower certificate, after which round-off is taken to allow no more
 SHARE = 0.5  # of the tolerance, which the columns of the working set alone have to reach
 MEMORY = 2**33  # bytes of a Gram matrix
 
@@ -121,9 +122,11 @@ class Screened(Quadratic, ABC):
         super().__init__()
         self.X, self.y, self.c, self.l1_ratio = X, y, c, l1_ratio
         self.tolerance, self.limit = tolerance, limit
+        self.top = float(np.abs(c).max()) / l1_ratio  # lam_max
         self.inside = np.zeros(X.shape[1], bool)  # whether a column is in the working set
-        # Of the room the first columns are taken: a part that grows is not copied each time.
-        self.part = self.room = np.zeros((len(X), 0), order="F")
+        # Of the room the first columns are taken. Pages of it have no memory before they are written.
+        self.room = np.empty(X.shape, order="F")
+        self.part = self.room[:, :0]
 
     @abstractmethod
     def improve(self, open_: list[int], states: dict[int, Any], state, lams, steps) -> None:
@@ -159,7 +162,9 @@ class Screened(Quadratic, ABC):
     def path(self, lams: np.ndarray):
         m, d = len(lams), self.X.shape[1]
         params, gaps, sizes, steps = np.zeros((m, d)), np.full(m, np.nan), np.zeros(m, int), np.zeros(m, int)
-        state, before = None, float(np.abs(self.c).max()) / self.l1_ratio
+        # Those of the present round, and the rounds since one was the best.
+        present, found, since = np.zeros((m, d)), np.full(m, np.nan), np.zeros(m, int)
+        state, before = None, self.top
         c, slope, done = self.c, np.zeros(d), 0
         # From lam_max on there is nothing to do.
         while done < m and lams[done] >= before:
@@ -169,27 +174,27 @@ class Screened(Quadratic, ABC):
             end = self.screen(c, slope, before, lams, done)
             states: dict[int, Any] = {}
             rows: dict[int, np.ndarray] = {}
-            open_, known = list(range(done, end)), np.inf
+            open_ = np.arange(done, end)
             for _ in range(ROUNDS):
-                self.improve(open_, states, state, lams, steps)
-                C = self.check(open_, states, lams, params, gaps)
+                self.improve(open_.tolist(), states, state, lams, steps)
+                C = self.check(open_.tolist(), states, lams, present, found)
                 sizes[open_] = len(self.columns)
-                rows.update(zip(open_, C, strict=True))
-                again = [k for k, i in enumerate(open_) if gaps[i] > self.tolerance and steps[i] < self.limit]
-                if not again:
-                    break
-                missed, worst = np.zeros(d, bool), max(gaps[i] for i in open_)
-                for k in again:
-                    missed |= np.abs(C[k]) > lams[open_[k]] * self.l1_ratio
+                rows.update(zip(open_.tolist(), C, strict=True))
+                better = open_[(found[open_] < gaps[open_]) | np.isnan(gaps[open_])]
+                params[better], gaps[better] = present[better], found[better]
+                since[open_] += 1
+                since[better] = 0
+                missed = (np.abs(C) > lams[open_, None] * self.l1_ratio)[gaps[open_] > self.tolerance].any(axis=0)
                 missed &= ~self.inside
-                if not (missed.any() or worst < known):
+                if missed.any():
+                    since[open_] = 0
+                again = (gaps[open_] > self.tolerance) & (steps[open_] < self.limit) & (since[open_] < STALLED)
+                if not again.any():
                     break
-                known = worst
                 self.grow(np.flatnonzero(missed))
-                for k in again:
-                    i = open_[k]
-                    states[i] = self.refitted(states[i], C[k][self.columns])
-                open_ = [open_[k] for k in again]
+                for i, correlations in zip(open_[again].tolist(), C[again], strict=True):
+                    states[i] = self.refitted(states[i], correlations[self.columns])
+                open_ = open_[again]
             state = states[end - 1]
             if end - done > 1:
                 c, before = rows[end - 2], lams[end - 2]
@@ -244,9 +249,6 @@ class Screened(Quadratic, ABC):
             capacity = max(256, 1 << (size - 1).bit_length())
             self.gram = aligned((capacity, capacity), allocated=np.zeros)
             self.gram[:m, :m] = old[:m, :m]
-        if size > self.room.shape[1]:
-            self.room = np.empty((len(self.X), size + size // 2), order="F")
-            self.room[:, :m] = self.part
         self.part = self.room[:, :size]
 
     def weighted(self, new: np.ndarray) -> np.ndarray:

@@ -86,17 +86,21 @@ class _Search(Screened):
             self.room = X
             self.enter(np.arange(X.shape[1]))
         self.filled = np.zeros(len(self.columns), bool)
+        self.share = 1.0  # of the path that is done, on the scale of log lam
         self.trail: list[tuple[float, State]] = []  # the last lam but one, and its solution
 
     def known(self, columns: np.ndarray, c: np.ndarray) -> None:
-        """Make rows of the Gram matrix for these columns, and for as many as there are with the largest correlations c,
-        which may be next.
+        """Make rows of the Gram matrix for these columns, and for some with the largest correlations c, which may be
+        next.
         """
         if not len(self.filled) or self.filled[columns].all():
             return
         missing, needed, d = np.flatnonzero(~self.filled), columns[~self.filled[columns]], len(self.filled)
-        count = min(max(len(needed), FIRST, d - len(missing)), len(missing))
-        if d - len(missing) + count >= DENSE * d:
+        # The support grows about in proportion to -log lam.
+        expected = int(len(columns) / self.share) if len(columns) > FIRST else 0
+        filled = d - len(missing)
+        count = min(max(len(needed), FIRST, (expected - filled) // 2), len(missing))
+        if max(filled + count, expected) >= DENSE * d:
             self.gram[:d, :d] = gram(self.X)
             self.filled[:] = True
         else:
@@ -133,6 +137,8 @@ class _Search(Screened):
         if len(rest):
             chosen = np.isin(open_, rest)
             used = np.flatnonzero(W[chosen].any(axis=0))
+            # Columns are copied if few of them are used.
+            used = used if 2 * len(used) < W.shape[1] else slice(None)
             residual = self.y - product(W[chosen][:, used], self.part[:, used].T)
             C[chosen] = product(residual, self.X)
             squares = (residual**2).sum(axis=1)
@@ -175,9 +181,10 @@ class _Search(Screened):
                 states[i], taken = self.next([(lams[i], self.fitted(states[i]))], lams[i], self.limit - steps[i])
                 steps[i] += taken
             return
-        before = float(np.abs(self.c).max()) / self.l1_ratio if state is None else lams[open_[0] - 1]
+        before = self.top if state is None else lams[open_[0] - 1]
         trail = [(lam, self.fitted(old)) for lam, old in [*self.trail, (before, state)]]
         for i in open_:
+            self.share = np.log(self.top / lams[i]) / np.log(self.top / lams[-1])
             states[i], steps[i] = self.next(trail, lams[i], self.limit)
             # Equal lams are one: lines are drawn through the last two that differ.
             trail = [*(trail[-1:] if lams[i] < trail[-1][0] else trail[:-1]), (lams[i], states[i])]

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments.solvers.factor import Factor
 from experiments.solvers.quadratic import SWEEPS, TRIES, State
 from experiments.solvers.screened import (
     SHARE,
@@ -188,8 +189,7 @@ class _Search(Screened):
         m, target = len(self.columns), EXACT * _violation(state, l1, l2)
         if np.count_nonzero(state.w) <= MODERATE and (found := self.settled(state, state, l1, l2, TRIES)):
             return found[0]
-        if self.factor is not None:
-            state = self.newton(state, l1, l2, stale=True)
+        state = self.newton(state, l1, l2)
         for k in range(1, INNER + 1):
             if _violation(state, l1, l2) <= target:
                 break
@@ -240,7 +240,7 @@ class _Search(Screened):
         rows = self.part * np.sqrt(self.curvature / len(curvature))[:, None]
         self.gram[:m, :m] = gram(rows)
         self.changed()
-        self.factor = None
+        self.factor = Factor()
         return True
 
     def check(self, open_, states, lams, params, gaps) -> np.ndarray:
