@@ -75,3 +75,17 @@ def test_equal_columns_have_a_solution_of_what_is_near(first, kept):
     search.solved(gram, np.array(first), b[first], 0.0)
     x = search.solved(gram, np.arange(4), b, 0.0)
     assert np.abs(gram @ x - b).max() < 1e-6 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("joining", [0, 5])
+def test_dependent_columns_spoil_nothing_that_follows(joining, kept):
+    """Of 25 columns of 20 rows, whose factor there is by luck of rounding, or of a little more on the diagonal."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 25))
+    gram, search = X.T @ X, Factor()
+    for support in [np.arange(25 - joining), np.arange(25), np.arange(15), np.arange(3, 20)]:
+        b = rng.standard_normal(len(support))
+        x = search.solved(gram, support, b, 0.0)
+        if len(support) <= 20:
+            want = np.linalg.solve(gram[np.ix_(support, support)], b)
+            assert np.abs(x - want).max() < 1e-9 * np.abs(want).max()

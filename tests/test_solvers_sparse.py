@@ -72,6 +72,22 @@ def test_columns_with_large_means_take_few_steps(shape, offset):
     assert np.sum(path.steps) < 500
 
 
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.9])
+def test_a_lasso_is_a_line_where_no_sign_changes_and_is_solved_as_one(l1_ratio, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 40))
+    y = X[:, :5] @ np.array([3.0, -2.0, 1.5, -1.0, 0.5]) + 0.1 * rng.standard_normal(200)
+    lams = np.repeat(lam_grid(X, y, 40, 1e-3, l1_ratio), 2)  # equal lams have equal solutions
+    path = elastic_net_path(X, y, lams, l1_ratio, tolerance=1e-12)
+    monkeypatch.setattr(sparse._Search, "straight", lambda *args: [])
+    one_by_one = elastic_net_path(X, y, lams, l1_ratio, tolerance=1e-12)
+    assert set(path.stopped) == set(one_by_one.stopped) == {"converged"}
+    assert ((path.params != 0) == (one_by_one.params != 0)).all()
+    np.testing.assert_allclose(path.params, one_by_one.params, rtol=1e-9, atol=1e-11)
+    assert np.sum(path.steps == 0) - np.sum(one_by_one.steps == 0) >= (20 if l1_ratio == 1 else 0)
+    assert l1_ratio == 1 or (path.steps == one_by_one.steps).all()
+
+
 def test_where_round_off_allows_no_more_the_best_solution_is_returned(monkeypatch):
     X, y = data(200, 10)
     X = X + 1e3

@@ -17,10 +17,11 @@ import numpy as np
 from scipy.linalg.lapack import dtrtrs
 
 RIDGE = 1e-13  # of the mean of the diagonal, added first where the support's Gram matrix is singular
-WORTH = 30  # columns of a factor for a pair of solutions with it, which cost about as much for so many
-LEAST = 3  # pairs less, as small ones are calls of Python
+WORTH = 15  # columns of a factor for a pair of solutions with it, which cost about as much for so many
+LEAST = 2  # pairs less, as small ones are calls of Python
 USUAL = 6  # pairs that conjugate gradients take, before it is known
 FORWARD = 4  # columns of V for such a pair, as they are found together
+DEPENDENT = 1e-8  # of its square, that a column adds to a base, which would spoil what its other columns give
 ACCURACY = 1e-14  # of what is left of b by conjugate gradients, in parts of b
 
 
@@ -92,16 +93,18 @@ class Factor:
             while (corner := _cholesky(block)) is None:
                 diagonal += share * diagonal.mean()
                 share *= 100
+            self.spent = np.inf
             self.append(support, np.zeros((0, len(support))), corner)
 
     def joined(self, gram: np.ndarray, new: np.ndarray) -> bool:
-        """Append columns, if what they add to the base is not singular."""
+        """Append columns, if there are a factor and no base that is kept would have nearly dependent columns."""
         if not len(new):
             return True
         rows = gram.take(new, 0)
         corner = rows.take(new, 1)
-        corner.ravel()[:: len(new) + 1] += self.l2
-        size = len(self.base)
+        diagonal = np.einsum("ii->i", corner)
+        diagonal += self.l2
+        squares, size = diagonal.copy(), len(self.base)
         above = np.zeros((0, len(new)))
         if size:
             above = dtrtrs(self.R[:, :size], rows.take(self.base, 1).T, trans=1)[0]
@@ -109,6 +112,10 @@ class Factor:
         factor = _cholesky(corner)
         if factor is None:
             return False
+        if (np.einsum("ii->i", factor) ** 2 < DEPENDENT * squares).any():
+            if size:
+                return False
+            self.spent = np.inf
         self.append(new, above, factor)
         return True
 

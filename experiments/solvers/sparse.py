@@ -183,12 +183,36 @@ class _Search(Screened):
             return
         before = self.top if state is None else lams[open_[0] - 1]
         trail = [(lam, self.fitted(old)) for lam, old in [*self.trail, (before, state)]]
-        for i in open_:
-            self.share = np.log(self.top / lams[i]) / np.log(self.top / lams[-1])
-            states[i], steps[i] = self.next(trail, lams[i], self.limit)
-            # Equal lams are one: lines are drawn through the last two that differ.
-            trail = [*(trail[-1:] if lams[i] < trail[-1][0] else trail[:-1]), (lams[i], states[i])]
+        while open_:
+            found = self.straight(trail, lams[open_])
+            if not found:
+                self.share = np.log(self.top / lams[open_[0]]) / np.log(self.top / lams[-1])
+                state, steps[open_[0]] = self.next(trail, lams[open_[0]], self.limit)
+                found = [state]
+            for i, state in zip(open_, found, strict=False):
+                states[i] = state
+                # Equal lams are one: lines are drawn through the last two that differ.
+                trail = [*(trail[-1:] if lams[i] < trail[-1][0] else trail[:-1]), (lams[i], state)]
+            open_ = open_[len(found) :]
         self.trail = trail[:-1]
+
+    def straight(self, trail: list[tuple[float, State]], lams: np.ndarray) -> list[State]:
+        """Minima of the lasso for the first lams, as long as signs stay what they were at the last two: on a line."""
+        if len(trail) < 2 or self.l1_ratio < 1:
+            return []
+        (before, (w0, c0)), (now, (w, c)) = trail
+        signs = np.sign(w)
+        if (np.sign(w0) != signs).any():
+            return []
+        dw, dc, outside = w - w0, c - c0, signs == 0
+        # What has to stay above 0, and its change by as much as from the lam before to the last one.
+        rest, turn, fall = c[outside], dc[outside], now - before
+        margins = np.concatenate([(signs * w)[~outside], now - rest, now + rest])
+        changes = np.concatenate([(signs * dw)[~outside], fall - turn, fall + turn])
+        falling = changes < 0
+        end = (margins[falling] / -changes[falling]).min(initial=np.inf)
+        parts = (lams - now) / fall
+        return [State(w + part * dw, c + part * dc) for part in parts[parts < end]]
 
     def next(self, trail: list[tuple[float, State]], lam: float, limit: int) -> tuple[State, int]:
         """The minimum in terms of the working set from those of one or two lam before, and the steps taken."""
