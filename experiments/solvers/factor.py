@@ -82,22 +82,20 @@ class Factor:
         return x[places]
 
     def anew(self, gram: np.ndarray, support: np.ndarray, l2: float) -> None:
+        block = gram.take(support, 0).take(support, 1)
+        diagonal = np.einsum("ii->i", block)
+        diagonal += l2
+        factor, share, changed = _cholesky(block), RIDGE, False
+        while factor is None:
+            diagonal += share * diagonal.mean()
+            factor, share, changed = _cholesky(block), 100 * share, True
         self.place[self.base] = -1
-        self.base, self.l2, self.spent = self.base[:0], l2, 0.0
-        self.leave(self.base)
-        if not self.joined(gram, support):
-            block = gram.take(support, 0).take(support, 1)
-            diagonal = np.einsum("ii->i", block)
-            diagonal += l2
-            share = RIDGE
-            while (corner := _cholesky(block)) is None:
-                diagonal += share * diagonal.mean()
-                share *= 100
-            self.spent = np.inf
-            self.append(support, np.zeros((0, len(support))), corner)
+        self.place[support] = np.arange(len(support))
+        self.base, self.l2, self.R, self.rest = support, l2, factor, support[:0]
+        self.spent = np.inf if changed or dependent(factor, diagonal) else 0.0
 
     def joined(self, gram: np.ndarray, new: np.ndarray) -> bool:
-        """Append columns, if there are a factor and no base that is kept would have nearly dependent columns."""
+        """Append columns, unless the base would have nearly dependent columns."""
         if not len(new):
             return True
         rows = gram.take(new, 0)
@@ -105,17 +103,11 @@ class Factor:
         diagonal = np.einsum("ii->i", corner)
         diagonal += self.l2
         squares, size = diagonal.copy(), len(self.base)
-        above = np.zeros((0, len(new)))
-        if size:
-            above = dtrtrs(self.R[:, :size], rows.take(self.base, 1).T, trans=1)[0]
-            corner -= above.T @ above
+        above = dtrtrs(self.R[:, :size], rows.take(self.base, 1).T, trans=1)[0]
+        corner -= above.T @ above
         factor = _cholesky(corner)
-        if factor is None:
+        if factor is None or dependent(factor, squares):
             return False
-        if (np.einsum("ii->i", factor) ** 2 < DEPENDENT * squares).any():
-            if size:
-                return False
-            self.spent = np.inf
         self.append(new, above, factor)
         return True
 
@@ -133,10 +125,13 @@ class Factor:
     def leave(self, places: np.ndarray) -> None:
         """Have a basis of R^-T times the vectors that are 0 in these places."""
         size = len(self.base)
+        if size == len(places):
+            self.rest = self.rest[:0]
+            return
         outside = np.ones(size, bool)
         outside[places] = False
-        rest = np.flatnonzero(outside)
-        if len(rest) and not (size == len(self.V) and np.array_equal(rest, self.rest)):
+        rest = outside.nonzero()[0]
+        if not (size == len(self.V) and np.array_equal(rest, self.rest)):
             units = np.zeros((size, len(rest)), order="F")
             units[rest, np.arange(len(rest))] = 1.0
             self.V = np.linalg.qr(dtrtrs(self.R[:, :size], units, trans=1)[0])[0]
@@ -152,6 +147,11 @@ class Factor:
         x = dtrtrs(R, t)[0]
         x[self.rest] = 0.0
         return x
+
+
+def dependent(factor: np.ndarray, squares: np.ndarray) -> bool:
+    """Whether a column adds nearly nothing to those before it."""
+    return bool((factor.diagonal() ** 2 < DEPENDENT * squares).any())
 
 
 def _cholesky(A: np.ndarray) -> np.ndarray | None:

@@ -70,7 +70,7 @@ class Quadratic:
         signs = np.sign(np.where(state.w != 0, kept, joining))
         w, c = state.w.copy(), state.c
         for k in range(1, tries + 1):
-            support, gone = np.flatnonzero(signs), np.flatnonzero((signs == 0) & (w != 0))
+            support, gone = signs.nonzero()[0], ((signs == 0) & (w != 0)).nonzero()[0]
             self.known(support, c)
             if len(gone):
                 c = c + self.image(gone, w[gone])

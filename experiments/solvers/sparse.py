@@ -13,6 +13,7 @@ within the tolerance.
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 import jax
@@ -184,9 +185,9 @@ class _Search(Screened):
         before = self.top if state is None else lams[open_[0] - 1]
         trail = [(lam, self.fitted(old)) for lam, old in [*self.trail, (before, state)]]
         while open_:
-            found = self.straight(trail, lams[open_])
+            found = self.straight(trail, lams, open_)
             if not found:
-                self.share = np.log(self.top / lams[open_[0]]) / np.log(self.top / lams[-1])
+                self.share = log(self.top / lams[open_[0]]) / log(self.top / lams[-1])
                 state, steps[open_[0]] = self.next(trail, lams[open_[0]], self.limit)
                 found = [state]
             for i, state in zip(open_, found, strict=False):
@@ -196,8 +197,8 @@ class _Search(Screened):
             open_ = open_[len(found) :]
         self.trail = trail[:-1]
 
-    def straight(self, trail: list[tuple[float, State]], lams: np.ndarray) -> list[State]:
-        """Minima of the lasso for the first lams, as long as signs stay what they were at the last two: on a line."""
+    def straight(self, trail: list[tuple[float, State]], lams: np.ndarray, open_: list[int]) -> list[State]:
+        """Minima of the lasso for the first of these lam, as long as signs are those of the last two: on a line."""
         if len(trail) < 2 or self.l1_ratio < 1:
             return []
         (before, (w0, c0)), (now, (w, c)) = trail
@@ -211,7 +212,7 @@ class _Search(Screened):
         changes = np.concatenate([(signs * dw)[~outside], fall - turn, fall + turn])
         falling = changes < 0
         end = (margins[falling] / -changes[falling]).min(initial=np.inf)
-        parts = (lams - now) / fall
+        parts = (lams[open_] - now) / fall
         return [State(w + part * dw, c + part * dc) for part in parts[parts < end]]
 
     def next(self, trail: list[tuple[float, State]], lam: float, limit: int) -> tuple[State, int]:
