@@ -4,6 +4,7 @@ import functools
 import inspect
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -328,6 +329,21 @@ def test_an_accelerator_gets_large_blocks(monkeypatch):
     assert block_rows(X, (1, 20)) == block_rows(X, None) == 10**6
     narrow = jax.ShapeDtypeStruct((10**8, 20), jnp.bfloat16)
     assert block_rows(narrow, None, dtype=jnp.float32) == 2**26 // 20
+
+
+@pytest.mark.parametrize("kept", [jnp.float64, jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("name", MODELS)
+def test_what_an_accelerator_would_run_is_lowered_for_it(name, kept, monkeypatch):
+    """Without one: to the program in XLA's language, which a GPU's compiler is given."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    (w, X, y, *_), made, _ = of(name, sizes=(40, 5))
+    want = ("value", "gradient", "hessian", "hvp")
+    parts = jax.jit(lambda w, X, y: made().passes(w, X, y, want=want, along=w))
+    arithmetic = jnp.float64 if kept == jnp.float64 else jnp.float32
+    given = (w.astype(arithmetic), jax.ShapeDtypeStruct(X.shape, kept), y.astype(arithmetic))
+    program = jax.export.export(parts, platforms=["cuda"])(*given)
+    assert program.platforms == ("cuda",)
+    assert {part.dtype for part in jax.tree.leaves(program.out_avals)} == {jnp.dtype(arithmetic)}
 
 
 # Bad input -----------------------------------------------------------------------------------------------------
