@@ -109,6 +109,15 @@ def test_where_round_off_allows_no_more_the_best_solution_is_returned(monkeypatc
     np.testing.assert_allclose(relative_gaps(path, X, y, lams), path.certificate, atol=1e-10)
 
 
+@pytest.mark.parametrize("lams", [[1 - 1e-16], [1 - 2e-16, 0.5], [0.5, 1e-310]])
+def test_a_lam_of_nearly_lam_max_or_of_nearly_zero_is_no_fault(lams):
+    X = np.repeat(data(50, 1)[0], 20, axis=1)
+    y = X[:, 0] + np.random.default_rng(0).standard_normal(50)
+    path = elastic_net_path(X, y, np.array(lams) * lam_max(X, y))
+    assert np.isfinite(path.params).all()
+    assert path.stopped[0] == "converged"
+
+
 @pytest.mark.parametrize("signals", [4, 200])
 def test_rows_of_the_gram_matrix_are_those_that_are_needed_and_all_at_once_where_many_will_be(signals, monkeypatch):
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ within the tolerance.
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 from typing import Any
 
 import jax
@@ -187,7 +187,8 @@ class _Search(Screened):
         while open_:
             found = self.straight(trail, lams, open_)
             if not found:
-                self.share = log(self.top / lams[open_[0]]) / log(self.top / lams[-1])
+                here, there = (log(self.top / lam) for lam in (lams[open_[0]], lams[-1]))
+                self.share = here / there if 0 < here <= there < inf else 1.0
                 state, steps[open_[0]] = self.next(trail, lams[open_[0]], self.limit)
                 found = [state]
             for i, state in zip(open_, found, strict=False):
