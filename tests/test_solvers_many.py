@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.solvers import many
+from experiments.solvers import batched, many
 from jaxderiv.catalogue.classification import logistic, softmax
 from jaxderiv.catalogue.regression import mean_squared_error, poisson
 from jaxderiv.errors import InputError
@@ -101,11 +101,12 @@ def test_the_type_of_the_weights_and_their_scale_do_not_matter(data, fits):
 @pytest.mark.parametrize(("own", "block"), [(False, 2**19), (True, 2**8)])
 def test_groups_blocks_and_the_choice_of_hessians_do_not_matter(data, fits, monkeypatch, own, block):
     X, y, S = data
-    monkeypatch.setattr(many, "_BLOCK", block)
+    monkeypatch.setattr(many, "BLOCK", block)
+    monkeypatch.setattr(batched, "BLOCK", block)
     monkeypatch.setattr(many, "_FITS", 7 if block == 2**8 else 512)
     monkeypatch.setattr(many, "own_hessians", lambda n, d: own)
-    many._from_pooled.clear_cache()
-    many._newton.clear_cache()
+    batched.from_pooled.clear_cache()
+    batched.newton_method.clear_cache()
     found = many.many_fits(logistic, X, y, S, 1e-2)
     assert gradients(logistic, found.params, X, y, S, 1e-2).max() <= 1.1e-10
     np.testing.assert_allclose(found.params, fits.params, atol=1e-8)
