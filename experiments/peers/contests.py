@@ -40,12 +40,12 @@ class Drawn:
         y = (rng.random(len(X)) < 1 / (1 + np.exp(-z))).astype(float)
         return smooth.Data(X=np.ascontiguousarray(X), y=y, **{"lam": 1 / len(X), **how})
 
-    def path(self, rng, n, d, correlation=0.0, mean=0.0, l1_ratio=1.0, logistic=False) -> paths.Data:
-        """A signal in one column of a hundred, ten at least, and noise of a third of its size."""
+    def path(self, rng, n, d, correlation=0.0, mean=0.0, l1_ratio=1.0, logistic=False, signals=0) -> paths.Data:
+        """A signal in so many columns, or in one of a hundred, ten at least, and noise of a third of its size."""
         X = rng.normal(size=(n, d))
         X[:, 1:] *= np.sqrt(1 - correlation**2)
         X = np.asfortranarray(lfilter([1.0], [1.0, -correlation], X, axis=1) + mean)
-        w, k = np.zeros(d), max(d // 100, 10)
+        w, k = np.zeros(d), signals or max(d // 100, 10)
         w[rng.choice(d, k, replace=False)] = rng.normal(size=k)
         z = X @ w
         noise = rng.normal(size=n) * z.std() / 3
@@ -132,6 +132,9 @@ class Drawn:
     def lasso_with_means(self, rng):
         return self.path(rng, *self.size(5_000, 100), mean=10.0)
 
+    def dense_path(self, rng):
+        return self.path(rng, *self.size(5_000, 500), l1_ratio=0.5, signals=300)
+
     def labelled_path(self, rng):
         return self.path(rng, *self.smaller(1_000, 5_000), correlation=0.5, logistic=True)
 
@@ -160,6 +163,7 @@ CONTESTS: dict[str, tuple[ModuleType, Callable[[Drawn, np.random.Generator], Any
     "heavy tails": (smooth, Drawn.heavy),
     "sparse counts": (smooth, Drawn.sparse_counts),
     "no penalty": (smooth, Drawn.without_penalty),
+    "dense elastic nets": (paths, Drawn.dense_path),
 }
 
 
