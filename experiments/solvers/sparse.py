@@ -3,8 +3,9 @@ r"""Paths of the lasso and of the elastic net to a certificate, with few passes 
 The objective is the one of `experiments.certificates`, $P(w) = \frac12 \|y - Xw\|^2 + \lambda (\alpha \|w\|_1 +
 \frac{1 - \alpha}2 \|w\|^2)$, $\alpha$ being ``l1_ratio``. It is minimised in terms of the Gram matrix alone, as
 `experiments.solvers.quadratic` says, along the path of `experiments.solvers.screened`: the line through the last two
-solutions predicts the signs of the next one. Few columns are all in the working set from the start, and a column has
-its row of the Gram matrix, of all columns, when it first violates the conditions of optimality or is expected to.
+solutions predicts the signs of the next one, and is the lasso's path for as long as none changes. Few columns are all
+in the working set from the start, and a column has its row of the Gram matrix, of all columns, when it first violates
+the conditions of optimality or is expected to.
 
 The certificate is the relative duality gap `certificates.elastic_net_relative_gap`, of all columns in float64. Where
 all are in the working set it is computed from the Gram matrix and a bound on its rounding errors added, if that is
@@ -189,12 +190,12 @@ class _Search(Screened):
             if not found:
                 here, there = (log(self.top / lam) for lam in (lams[open_[0]], lams[-1]))
                 self.share = here / there if 0 < here <= there < inf else 1.0
-                state, steps[open_[0]] = self.next(trail, lams[open_[0]], self.limit)
-                found = [state]
-            for i, state in zip(open_, found, strict=False):
-                states[i] = state
+                one, steps[open_[0]] = self.next(trail, lams[open_[0]], self.limit)
+                found = [one]
+            for i, one in zip(open_, found, strict=False):
+                states[i] = one
                 # Equal lams are one: lines are drawn through the last two that differ.
-                trail = [*(trail[-1:] if lams[i] < trail[-1][0] else trail[:-1]), (lams[i], state)]
+                trail = [*(trail[-1:] if lams[i] < trail[-1][0] else trail[:-1]), (lams[i], one)]
             open_ = open_[len(found) :]
         self.trail = trail[:-1]
 
