@@ -284,7 +284,7 @@ def plot(results: Results) -> Figure:
     axes[0].set_yticks(
         range(len(results.contests)), [f"{found.name}\n{found.n} x {found.d}" for found in results.contests]
     )
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(results.contests) - 0.5, -0.8)  # the first is on top, with room for a name
     marks = [
         axes[0].plot([], [], mark, color=color, label=label)[0]
         for mark, color, label in (
