@@ -82,7 +82,7 @@ class Factor:
         return x[places]
 
     def anew(self, gram: np.ndarray, support: np.ndarray, l2: float) -> None:
-        """Make the factor of the support alone. One of dependent columns is spent: it serves for no other support."""
+        """Make the factor of the support alone. One of dependent columns is spent: it serves for nothing else."""
         block = gram.take(support, 0).take(support, 1)
         diagonal = np.einsum("ii->i", block)
         diagonal += l2

@@ -174,27 +174,27 @@ class Screened(Quadratic, ABC):
             end = self.screen(c, slope, before, lams, done)
             states: dict[int, Any] = {}
             rows: dict[int, np.ndarray] = {}
-            open_ = np.arange(done, end)
+            open_ = list(range(done, end))
             for _ in range(ROUNDS):
-                self.improve(open_.tolist(), states, state, lams, steps)
-                C = self.check(open_.tolist(), states, lams, present, found)
+                self.improve(open_, states, state, lams, steps)
+                C = self.check(open_, states, lams, present, found)
                 sizes[open_] = len(self.columns)
-                rows.update(zip(open_.tolist(), C, strict=True))
-                better = open_[(found[open_] < gaps[open_]) | np.isnan(gaps[open_])]
+                rows.update(zip(open_, C, strict=True))
+                better = np.array(open_)[(found[open_] < gaps[open_]) | np.isnan(gaps[open_])]
                 params[better], gaps[better] = present[better], found[better]
                 since[open_] += 1
                 since[better] = 0
-                missed = (np.abs(C) > lams[open_, None] * self.l1_ratio)[gaps[open_] > self.tolerance].any(axis=0)
-                missed &= ~self.inside
+                above = gaps[open_] > self.tolerance
+                missed = (np.abs(C) > lams[open_, None] * self.l1_ratio)[above].any(axis=0) & ~self.inside
                 if missed.any():
                     since[open_] = 0
-                again = (gaps[open_] > self.tolerance) & (steps[open_] < self.limit) & (since[open_] < STALLED)
+                again = above & (steps[open_] < self.limit) & (since[open_] < STALLED)
                 if not again.any():
                     break
                 self.grow(np.flatnonzero(missed))
-                for i, correlations in zip(open_[again].tolist(), C[again], strict=True):
-                    states[i] = self.refitted(states[i], correlations[self.columns])
-                open_ = open_[again]
+                open_ = [i for i, more in zip(open_, again, strict=True) if more]
+                for i in open_:
+                    states[i] = self.refitted(states[i], rows[i][self.columns])
             state = states[end - 1]
             if end - done > 1:
                 c, before = rows[end - 2], lams[end - 2]
@@ -250,6 +250,13 @@ class Screened(Quadratic, ABC):
             self.gram = aligned((capacity, capacity), allocated=np.zeros)
             self.gram[:m, :m] = old[:m, :m]
         self.part = self.room[:, :size]
+
+    def combined(self, W: np.ndarray) -> np.ndarray:
+        """Columns of the working set times each row of W. They are copied if few of them are used."""
+        used = np.flatnonzero(W.any(axis=0))
+        if 3 * len(used) >= W.shape[1]:
+            return product(W, self.part.T)
+        return product(W[:, used], self.part[:, used].T)
 
     def weighted(self, new: np.ndarray) -> np.ndarray:
         """Columns times the weights of the Gram matrix."""

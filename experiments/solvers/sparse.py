@@ -14,6 +14,7 @@ within the tolerance.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, log
 from typing import Any
 
@@ -88,7 +89,7 @@ class _Search(Screened):
             self.room = X
             self.enter(np.arange(X.shape[1]))
         self.filled = np.zeros(len(self.columns), bool)
-        self.share = 1.0  # of the path that is done, on the scale of log lam
+        self.done = 1.0  # of the path that is done, on the scale of log lam
         self.trail: list[tuple[float, State]] = []  # the last lam but one, and its solution
 
     def known(self, columns: np.ndarray, c: np.ndarray) -> None:
@@ -99,7 +100,7 @@ class _Search(Screened):
             return
         missing, needed, d = np.flatnonzero(~self.filled), columns[~self.filled[columns]], len(self.filled)
         # The support grows about in proportion to -log lam.
-        expected = int(len(columns) / self.share) if len(columns) > FIRST else 0
+        expected = int(len(columns) / self.done) if len(columns) > FIRST else 0
         filled = d - len(missing)
         count = min(max(len(needed), FIRST, (expected - filled) // 2), len(missing))
         if max(filled + count, expected) >= DENSE * d:
@@ -138,10 +139,7 @@ class _Search(Screened):
             rest = rest[~(gaps[open_] <= self.tolerance)]
         if len(rest):
             chosen = np.isin(open_, rest)
-            used = np.flatnonzero(W[chosen].any(axis=0))
-            # Columns are copied if few of them are used.
-            used = used if 2 * len(used) < W.shape[1] else slice(None)
-            residual = self.y - product(W[chosen][:, used], self.part[:, used].T)
+            residual = self.y - self.combined(W[chosen])
             C[chosen] = product(residual, self.X)
             squares = (residual**2).sum(axis=1)
             gaps[rest] = self.gaps(params[rest], C[chosen], squares, residual @ self.y, lams[rest])
@@ -189,7 +187,7 @@ class _Search(Screened):
             found = self.straight(trail, lams, open_)
             if not found:
                 here, there = (log(self.top / lam) for lam in (lams[open_[0]], lams[-1]))
-                self.share = here / there if 0 < here <= there < inf else 1.0
+                self.done = here / there if 0 < here <= there < inf else 1.0
                 one, steps[open_[0]] = self.next(trail, lams[open_[0]], self.limit)
                 found = [one]
             for i, one in zip(open_, found, strict=False):
@@ -207,26 +205,18 @@ class _Search(Screened):
         signs = np.sign(w)
         if (np.sign(w0) != signs).any():
             return []
-        dw, dc, outside = w - w0, c - c0, signs == 0
         # What has to stay above 0, and its change by as much as from the lam before to the last one.
-        rest, turn, fall = c[outside], dc[outside], now - before
-        margins = np.concatenate([(signs * w)[~outside], now - rest, now + rest])
-        changes = np.concatenate([(signs * dw)[~outside], fall - turn, fall + turn])
+        outside, step = signs == 0, now - before
+        margins = np.concatenate([np.abs(w)[~outside], (now - c)[outside], (now + c)[outside]])
+        changes = np.concatenate([(signs * (w - w0))[~outside], (step - (c - c0))[outside], (step + (c - c0))[outside]])
         falling = changes < 0
-        end = (margins[falling] / -changes[falling]).min(initial=np.inf)
-        parts = (lams[open_] - now) / fall
-        return [State(w + part * dw, c + part * dc) for part in parts[parts < end]]
+        end = now + step * (margins[falling] / -changes[falling]).min(initial=inf)
+        return [*map(_line(trail), lams[open_][lams[open_] > end])]
 
     def next(self, trail: list[tuple[float, State]], lam: float, limit: int) -> tuple[State, int]:
         """The minimum in terms of the working set from those of one or two lam before, and the steps taken."""
-        now, state = trail[-1]
-        ahead = state
-        if len(trail) > 1:
-            before, old = trail[0]
-            part = (lam - now) / (now - before)
-            ahead = State(state.w + part * (state.w - old.w), state.c + part * (state.c - old.c))
-        tries = min(limit, TRIES)
-        if found := self.settled(state, ahead, lam * self.l1_ratio, lam * (1 - self.l1_ratio), tries):
+        state, tries = trail[-1][1], min(limit, TRIES)
+        if found := self.settled(state, _line(trail)(lam), lam * self.l1_ratio, lam * (1 - self.l1_ratio), tries):
             return found
         state, taken = self.minimised(state, lam, limit - tries) if tries < limit else (state, 0)
         return state, tries + taken
@@ -250,6 +240,15 @@ class _Search(Screened):
             since = 0 if present < least else since + 1
             best, least = (state, present) if present < least else (best, least)
         return best, steps
+
+
+def _line(trail: list[tuple[float, State]]) -> Callable[[float], State]:
+    """Through the last two solutions, by lam; of one solution, that one."""
+    (before, old), (now, state) = trail[0], trail[-1]
+    if len(trail) < 2:
+        return lambda lam: state
+    dw, dc = (state.w - old.w) / (now - before), (state.c - old.c) / (now - before)
+    return lambda lam: State(state.w + (lam - now) * dw, state.c + (lam - now) * dc)
 
 
 def _gaps(W, C, squares, products, l1, l2) -> np.ndarray:

@@ -166,10 +166,7 @@ class _Search(Screened):
         least = last = np.inf
         while True:
             move = self.direction(point, lam)
-            used = np.flatnonzero(move)
-            # Copies of columns pay where they are few.
-            image = self.part[:, used] @ move[used] if 3 * len(used) < len(move) else self.part @ move
-            point, steps = self.lowered(point, move, image, lam), steps + 1
+            point, steps = self.lowered(point, move, self.combined(move[None])[0], lam), steps + 1
             point = point._replace(c=point.r @ self.part / len(self.y))
             gap = self.gap(point, point.w, point.c, lam)
             since = 0 if gap < least else since + 1
@@ -245,11 +242,8 @@ class _Search(Screened):
 
     def check(self, open_, states, lams, params, gaps) -> np.ndarray:
         # Anew from w: z has the rounding errors of all steps.
-        for i in open_:
-            w, c = states[i].w, states[i].c
-            used = np.flatnonzero(w)
-            z = self.part[:, used] @ w[used]
-            states[i] = self.point(w, z, *self.loss(z), c)
+        for i, z in zip(open_, self.combined(np.array([states[i].w for i in open_])), strict=True):
+            states[i] = self.point(states[i].w, z, *self.loss(z), states[i].c)
         C = product(np.array([states[i].r for i in open_]), self.X) / len(self.y)
         for k, i in enumerate(open_):
             params[i] = 0.0
